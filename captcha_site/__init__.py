@@ -1,0 +1,1 @@
+"""The project that joins the apps: settings, URLs, and the pages that belong to no single app."""
