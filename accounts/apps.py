@@ -1,0 +1,8 @@
+"""The app's name in Django, and its system checks."""
+
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    name = "accounts"
+    default_auto_field = "django.db.models.BigAutoField"

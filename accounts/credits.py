@@ -1,0 +1,170 @@
+"""The only place that writes a balance or a ledger entry.
+
+Every function changes a balance and writes the entry that explains it in one transaction, so that
+``balance == sum of the account's entries`` holds at every commit.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import connection, models, transaction
+from django.utils import timezone
+
+from accounts.models import CreditAccount, LedgerEntry, User
+
+# Far above any real purchase, and far enough below 2**63 that no sum of them overflows a column.
+MAX_AMOUNT = 1_000_000_000
+
+_ACCOUNTS = CreditAccount._meta.db_table
+_ENTRIES = LedgerEntry._meta.db_table
+
+_DEBIT = f"""
+    UPDATE {_ACCOUNTS} SET balance = balance - %s, last_charged = %s
+    WHERE id = %s AND balance >= %s RETURNING balance"""
+_ENTRY = f"""
+    INSERT INTO {_ENTRIES} (account_id, amount, balance_after, kind, reference, reason, actor, created)"""
+# One statement where the database can put a change into WITH: one round trip less while the row is locked.
+_DEBIT_WITH_ENTRY = f"""
+    WITH debited AS ({_DEBIT})
+    {_ENTRY} SELECT %s, %s, balance, %s, %s, '', '', %s FROM debited RETURNING balance_after"""
+
+
+class InsufficientCredits(Exception):
+    """A debit would take the balance below zero. Nothing was taken."""
+
+    status = 402
+    code = "insufficient_credits"
+
+    def __init__(self, *, balance: int, price: int) -> None:
+        self.balance = balance
+        self.price = price
+        super().__init__(f"The balance is {balance} credits; {price} are needed.")
+
+
+def charge(*, account_id: int, amount: int, reference: str, kind: str = LedgerEntry.Kind.CHARGE) -> int:
+    """Take ``amount`` > 0 credits and return the new balance.
+
+    The caller's transaction holds this account's row from here to its end: charge last, commit at once.
+    Raises InsufficientCredits.
+    """
+    if not 0 < amount <= MAX_AMOUNT:
+        raise ValueError(f"a charge is between 1 and {MAX_AMOUNT} credits, not {amount}")
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    debit = [amount, now, account_id, amount]
+    # No savepoint: nothing is written when it is refused, and a savepoint would be two more round trips.
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_DEBIT_WITH_ENTRY, [*debit, account_id, -amount, str(kind), reference, now])
+            row = cursor.fetchone()
+        else:
+            cursor.execute(_DEBIT, debit)
+            row = cursor.fetchone()
+            if row is not None:
+                entry = [account_id, -amount, row[0], str(kind), reference, now]
+                cursor.execute(f"{_ENTRY} VALUES (%s, %s, %s, %s, %s, '', '', %s)", entry)
+    if row is None:
+        raise InsufficientCredits(balance=_balance_of(account_id), price=amount)
+    return int(row[0])
+
+
+def charge_each(*, account_id: int, price: int, references: Sequence[str]) -> tuple[int, int]:
+    """Charge ``price`` once for each reference, in order, as far as the balance reaches.
+
+    Returns how many were charged (the first ones) and the new balance; one entry is written for each.
+    """
+    if not 0 < price <= MAX_AMOUNT:
+        raise ValueError(f"a price is between 1 and {MAX_AMOUNT} credits, not {price}")
+    with transaction.atomic():
+        account = CreditAccount.objects.select_for_update().only("balance").get(id=account_id)
+        paid = min(len(references), account.balance // price)
+        if not paid:
+            return 0, account.balance
+        now = timezone.now()
+        balance_before = account.balance
+        balance_after = _add(account_id=account_id, amount=-price * paid, last_charged=now)
+        LedgerEntry.objects.bulk_create(
+            LedgerEntry(
+                account_id=account_id,
+                amount=-price,
+                balance_after=balance_before - price * number,
+                kind=LedgerEntry.Kind.CHARGE,
+                reference=reference,
+                created=now,
+            )
+            for number, reference in enumerate(references[:paid], start=1)
+        )
+    return paid, balance_after
+
+
+def refund(*, account_id: int, amount: int, reference: str, reason: str = "", actor: str = "") -> LedgerEntry:
+    """Give ``amount`` > 0 charged credits back."""
+    if not 0 < amount <= MAX_AMOUNT:
+        raise ValueError(f"a refund is between 1 and {MAX_AMOUNT} credits, not {amount}")
+    return _enter(account_id, amount, LedgerEntry.Kind.REFUND, reference=reference, reason=reason, actor=actor)
+
+
+def grant(*, user: User, amount: int, reason: str, actor: str | User) -> LedgerEntry:
+    """Add credits by a person's decision, or take them with a negative ``amount``.
+
+    Raises InsufficientCredits where the balance would go below zero: never clamped.
+    """
+    if amount == 0 or abs(amount) > MAX_AMOUNT:
+        raise ValueError(f"a grant is between 1 and {MAX_AMOUNT} credits, not {amount}")
+    if not reason.strip():
+        raise ValueError("a grant needs a reason")
+    name = actor if isinstance(actor, str) else actor.get_username()
+    return _enter(user.credit_account.pk, amount, LedgerEntry.Kind.GRANT, reason=reason.strip(), actor=name)
+
+
+def open_account(*, user: User, gift: int) -> CreditAccount:
+    """Put the sign-up gift (0 for none) on the account of a new user."""
+    account = user.credit_account
+    if gift:
+        account.balance = _enter(account.pk, gift, LedgerEntry.Kind.GIFT).balance_after
+    return account
+
+
+def close_account(*, user: User) -> LedgerEntry:
+    """Take what is left, write the closing entry, and part the account from its user."""
+    with transaction.atomic():
+        account = CreditAccount.objects.select_for_update().get(user=user)
+        entry = _enter(account.pk, -account.balance, LedgerEntry.Kind.CLOSING)
+        CreditAccount.objects.filter(pk=account.pk).update(user=None)
+    return entry
+
+
+def balance(user: User) -> int:
+    """The user's balance now, read from the database."""
+    return CreditAccount.objects.values_list("balance", flat=True).get(user=user)
+
+
+def _enter(
+    account_id: int, amount: int, kind: str, *, reference: str = "", reason: str = "", actor: str = ""
+) -> LedgerEntry:
+    """Add ``amount`` (negative to take) to the balance and write the entry."""
+    with transaction.atomic():
+        return LedgerEntry.objects.create(
+            balance_after=_add(account_id=account_id, amount=amount),
+            account_id=account_id,
+            amount=amount,
+            kind=kind,
+            reference=reference,
+            reason=reason,
+            actor=actor,
+            created=timezone.now(),
+        )
+
+
+def _add(*, account_id: int, amount: int, last_charged: datetime | None = None) -> int:
+    """Change the balance where it stays at zero or above; the new one. Holds the row until the commit."""
+    changes = {"balance": models.F("balance") + amount}
+    if last_charged is not None:
+        changes["last_charged"] = models.Value(last_charged)  # type: ignore[assignment]
+    account = CreditAccount.objects.filter(id=account_id, balance__gte=-amount)
+    if account.update(**changes) != 1:
+        raise InsufficientCredits(balance=_balance_of(account_id), price=-amount)
+    return _balance_of(account_id)
+
+
+def _balance_of(account_id: int) -> int:
+    return CreditAccount.objects.values_list("balance", flat=True).get(id=account_id)

@@ -1,0 +1,118 @@
+"""Users, their credit accounts, and the ledger that explains every balance.
+
+Only ``accounts.credits`` writes a balance or a ledger entry.
+"""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.validators import ASCIIUsernameValidator
+from django.db import models, transaction
+from django.db.models.functions import Lower
+
+
+class AccountUserManager(UserManager["User"]):
+    """Finds users whatever the case their name is typed in."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        # Lower() on both sides, not iexact: it is what the unique index holds, so PostgreSQL can use it.
+        return self.annotate(lower_username=Lower("username")).get(lower_username=(username or "").lower())
+
+
+class User(AbstractUser):
+    """A person or a program that solves captchas here.
+
+    Names are ASCII: SQLite's LOWER knows no other letters, and look-alike names of two alphabets cannot meet.
+    """
+
+    username = models.CharField(
+        "user name",
+        max_length=150,
+        unique=True,  # Django's own check asks for it; the constraint on Lower() below is the stricter one
+        help_text="At most 150 letters, digits and @ . + - _",
+        validators=[ASCIIUsernameValidator()],
+    )
+    email = models.EmailField("e-mail address")
+    time_updated = models.DateTimeField("changed", auto_now=True)
+
+    objects: ClassVar[AccountUserManager] = AccountUserManager()  # type: ignore[assignment]
+
+    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("username"),
+                name="user_username_unique",
+                violation_error_message="A user with that user name already exists.",
+            ),
+            models.UniqueConstraint(
+                Lower("email"),
+                name="user_email_unique",
+                violation_error_message="A user with that e-mail address already exists.",
+            ),
+        ]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; a new user gets an empty credit account, whichever way it was made (form, command, service)."""
+        if not self._state.adding:
+            super().save(*args, **kwargs)
+            return
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            CreditAccount.objects.create(user=self)
+
+
+class CreditAccount(models.Model):
+    """A balance in whole credits. It outlives its user: the entries of a deleted user stay, without a name."""
+
+    user = models.OneToOneField(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="credit_account"
+    )
+    balance = models.BigIntegerField(default=0, editable=False)
+    last_charged = models.DateTimeField("last use", null=True, editable=False)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(balance__gte=0), name="credit_account_balance_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"account {self.pk}"
+
+
+class LedgerEntry(models.Model):
+    """One change of one balance. Never changed, never deleted: triggers refuse both (``accounts.append_only``)."""
+
+    class Kind(models.TextChoices):
+        GIFT = "gift", "gift at sign-up"
+        GRANT = "grant", "added or taken by an admin"
+        CHARGE = "charge", "charge for a solve"
+        REFUND = "refund", "refund"
+        CLOSING = "closing", "account closed"
+
+    # No index of its own: the one below begins with the same column.
+    account = models.ForeignKey(CreditAccount, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    amount = models.BigIntegerField(help_text="Credits added; negative when taken.")
+    balance_after = models.BigIntegerField()
+    kind = models.CharField(max_length=10, choices=Kind)
+    reference = models.CharField(max_length=64, blank=True, help_text="What it is for, such as a solve's id.")
+    reason = models.CharField(max_length=200, blank=True, help_text="Why a person made it.")
+    # Text, not a key: the entry must stay as it is when its actor is deleted.
+    actor = models.CharField(max_length=150, blank=True, help_text="User name of the person who made it.")
+    created = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "ledger entries"
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "-id"], name="ledger_entry_account")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(balance_after__gte=0), name="ledger_entry_balance_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(amount=0) | models.Q(kind="closing"), name="ledger_entry_changes_something"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount:+d}"
