@@ -1,0 +1,1 @@
+"""Models of the service: the recognition library and, beside it, its Django side."""
