@@ -1,4 +1,4 @@
-"""Typed access to environment variables. A value that does not parse stops the start with a line that names it."""
+"""Typed access to environment variables. A value that does not parse stops the start and is named."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""All settings of the project. Each is an environment variable of the same name, or a line of the file ``.env``.
+"""All settings. Each is an environment variable of the same name, or a line of the file ``.env``.
 
 With DEBUG off, the start is refused until SECRET_KEY and ALLOWED_HOSTS are set.
 """
@@ -16,7 +16,9 @@ from captcha_site import environment as env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-environ.Env.read_env(BASE_DIR / ".env")  # a missing file is fine; the environment wins over the file
+ENV_FILE = env.path("ENV_FILE", BASE_DIR / ".env")
+if ENV_FILE.exists():
+    environ.Env.read_env(ENV_FILE)  # the environment wins over the file
 
 DEBUG = env.boolean("DEBUG")
 
@@ -96,7 +98,6 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "captcha_site.urls"
 WSGI_APPLICATION = "captcha_site.wsgi.application"
-APPEND_SLASH = False  # an API path has no trailing slash, and a redirected POST loses its body
 
 TEMPLATES = [
     {
@@ -190,7 +191,7 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Captcha Solving Service",
-    "DESCRIPTION": "An image in, its text out, one credit spent. For captchas you own or are authorised to test.",
+    "DESCRIPTION": "An image in, its text out, one credit spent. For captchas you own or may test.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,

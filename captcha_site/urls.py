@@ -6,8 +6,6 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
-urlpatterns += [
-    path("", include(f"{app}.urls"))
-    for app in ("accounts", "solving")
-    if find_spec(app) and find_spec(f"{app}.urls")
-]
+for app in ("accounts", "solving"):
+    if find_spec(app) and find_spec(f"{app}.urls"):
+        urlpatterns.append(path("", include(f"{app}.urls")))
