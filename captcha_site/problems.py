@@ -1,0 +1,220 @@
+"""Every error as an answer: RFC 9457 problems below ``/api/``, the original service's ``detail`` elsewhere.
+
+Domain errors know nothing of HTTP, or carry a `status` and a stable `code`; this module is where they become
+responses. What went wrong is said in `detail`; programs decide by `code`.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.template import TemplateDoesNotExist, loader
+from rest_framework import exceptions
+
+from ml.recognition.images import ImageError
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:captcha-solving-service:problem:"
+RETRY_AFTER_OUTAGE = 2
+"""Seconds after which a client may ask again when the database did not answer."""
+
+IMAGE_ERRORS: Mapping[str, tuple[int, str]] = {
+    "empty": (400, "image_empty"),
+    "too_large": (413, "image_too_large"),
+    "not_an_image": (400, "image_not_an_image"),
+    "unsupported_format": (400, "image_unsupported_format"),
+    "truncated": (400, "image_truncated"),
+    "too_many_pixels": (400, "image_too_many_pixels"),
+    "too_small": (400, "image_too_small"),
+    "animated": (400, "image_animated"),
+}
+"""Status and code of each way in which an upload is not a picture that can be read."""
+
+DJANGO_ERRORS: Mapping[type[Exception], tuple[int, str, str]] = {
+    Http404: (404, "not_found", "There is nothing at this address."),
+    PermissionDenied: (403, "permission_denied", "You may not do this."),
+    RequestDataTooBig: (413, "body_too_large", "The request is larger than this service accepts."),
+    TooManyFieldsSent: (400, "too_many_fields", "The form has too many fields."),
+    TooManyFilesSent: (400, "too_many_files", "The form has too many files."),
+    SuspiciousOperation: (400, "bad_request", "The request cannot be understood."),
+    UnreadablePostError: (400, "body_unreadable", "The request's body did not arrive whole."),
+}
+"""Status, code and text of what Django itself raises; the first class that fits counts."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error on its way to the client. `extensions` are further members of the body."""
+
+    status: int
+    code: str
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+
+    def answer(self, request: HttpRequest, *, costs_credits: bool = False) -> HttpResponse:
+        """The response; `costs_credits` where the client must be told that nothing was charged."""
+        if request.path.startswith("/api/"):
+            body = self._as_rfc9457(costs_credits)
+            content_type = CONTENT_TYPE
+        else:
+            detail = f"Oops! {self.detail} No credits were taken." if costs_credits else self.detail
+            body = {"detail": detail}
+            content_type = "application/json"
+        return HttpResponse(
+            json.dumps(body), status=self.status, content_type=content_type, headers=dict(self.headers)
+        )
+
+    def _as_rfc9457(self, costs_credits: bool) -> dict[str, Any]:
+        body = {
+            "type": TYPE_PREFIX + self.code,
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": f"{self.detail} Nothing was charged." if costs_credits else self.detail,
+            "code": self.code,
+        }
+        if costs_credits:
+            body["charged"] = 0
+        return body | dict(self.extensions)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """Django REST framework's EXCEPTION_HANDLER. None for a defect of ours, which ends as a logged 500.
+
+    A view with `costs_credits = True` has it said that nothing was charged.
+    """
+    problem = problem_of(error)
+    if problem is None:
+        return None
+    view, request = context.get("view"), context["request"]
+    return problem.answer(request, costs_credits=getattr(view, "costs_credits", False))
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """What an exception says to the client; None for one that no client can cause."""
+    if isinstance(error, exceptions.APIException):
+        return _of_framework(error)
+    if isinstance(error, ImageError):
+        status, code = IMAGE_ERRORS[error.code]
+        return Problem(status, code, _sentence(str(error)))
+    if isinstance(getattr(error, "status", None), int) and isinstance(getattr(error, "code", None), str):
+        return _of_domain(error)
+    if isinstance(error, (OperationalError, InterfaceError)):
+        logger.error("the database did not answer: %s", error)
+        headers = {"Retry-After": str(RETRY_AFTER_OUTAGE)}
+        return Problem(503, "unavailable", "The service cannot answer now. Try again.", headers)
+    for kind, (status, code, detail) in DJANGO_ERRORS.items():
+        if isinstance(error, kind):
+            return Problem(status, code, detail)
+    return None
+
+
+def _of_domain(error: Any) -> Problem:
+    """An error of one of the apps, which carries its status, code and perhaps headers and further data."""
+    return Problem(
+        error.status,
+        error.code,
+        _sentence(str(error)),
+        headers=getattr(error, "headers", {}),
+        extensions=getattr(error, "extensions", {}),
+    )
+
+
+def _of_framework(error: exceptions.APIException) -> Problem:
+    headers: dict[str, str] = {}
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
+    if isinstance(error, exceptions.Throttled):
+        return _throttled(error, headers)
+    if isinstance(error, exceptions.ValidationError):
+        errors = [{"field": name, "message": message} for name, message in _messages(error.detail)]
+        detail = " ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in errors)
+        return Problem(error.status_code, "invalid", detail, headers, {"errors": errors})
+    detail = error.detail
+    code = error.get_codes()
+    if isinstance(detail, dict):  # simplejwt's errors: {"detail": …, "code": …, "messages": […]}
+        code, detail = detail.get("code", error.default_code), detail.get("detail", error.default_detail)
+    code = code if isinstance(code, str) else str(error.default_code)
+    return Problem(error.status_code, str(code), _sentence(str(detail)), headers)
+
+
+def _throttled(error: exceptions.Throttled, headers: dict[str, str]) -> Problem:
+    wait = max(1, math.ceil(error.wait or 1))
+    headers["Retry-After"] = str(wait)
+    headers["RateLimit"] = f'"default";r=0;t={wait}'
+    # A throttle that knows its own policy says it better.
+    headers |= getattr(error, "rate_limit_headers", {})
+    return Problem(429, "throttled", f"Too many requests. Try again in {wait} s.", headers)
+
+
+def _messages(detail: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """(field, message) of each complaint of a serializer, nested ones as ``a.b``."""
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            inner = "" if key == "non_field_errors" else str(key)
+            yield from _messages(value, ".".join(filter(None, (name, inner))))
+    elif isinstance(detail, list):
+        for number, value in enumerate(detail):
+            nested = isinstance(value, (dict, list))
+            yield from _messages(value, f"{name}.{number}".lstrip(".") if nested else name)
+    else:
+        yield name, str(detail)
+
+
+def _sentence(text: str) -> str:
+    """Library messages are fragments; an answer is made of sentences."""
+    text = text.strip()
+    if not text:
+        return "The request was refused."
+    ended = text if text[-1] in ".!?" else f"{text}."
+    return ended[0].upper() + ended[1:]
+
+
+# Django's handlers for what no view of the REST framework answers.
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _plain(request, Problem(400, "bad_request", "The request cannot be understood."), "400.html")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _plain(request, Problem(403, "permission_denied", "You may not do this."), "403.html")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _plain(request, Problem(404, "not_found", "There is nothing at this address."), "404.html")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _plain(request, Problem(500, "internal_error", "An error of the service, which was logged."), "500.html")
+
+
+def unknown_endpoint(request: HttpRequest) -> HttpResponse:
+    """The last route below ``/api/``: a problem, where DEBUG would show Django's page."""
+    return not_found(request, Http404())
+
+
+def _plain(request: HttpRequest, problem: Problem, template: str) -> HttpResponse:
+    """The problem as JSON below ``/api/`` and for programs; a page for browsers where there is a template."""
+    if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
+        return problem.answer(request)
+    try:
+        page = loader.render_to_string(template, {"problem": problem})
+    except TemplateDoesNotExist:
+        page = f"<!DOCTYPE html><title>{problem.status}</title><h1>{problem.detail}</h1>"
+    return HttpResponse(page, status=problem.status)
