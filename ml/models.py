@@ -16,8 +16,8 @@ RESERVED_SLUGS = frozenset({TYPES_SLUG, GENERAL_SLUG, "other"})
 """Names that no captcha type may take: the two models above and the type model's label for the rest."""
 
 validate_slug = RegexValidator(
-    r"^[a-z][a-z0-9_]{1,62}$",
-    "2 to 63 of a-z, 0-9 and _, beginning with a letter (it names the folder of the type's models).",
+    r"^[a-z0-9][a-z0-9_-]{0,62}$",
+    "Up to 63 of a-z, 0-9, _ and -, beginning with a letter or digit (it names the folder of the type's models).",
 )
 
 

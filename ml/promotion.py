@@ -1,0 +1,75 @@
+"""What promoting a version takes along, and what speaks against it."""
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`versions` go together, the one asked for first; `objections` are one line each."""
+
+    versions: list[ModelVersion]
+    objections: list[str]
+
+
+def plan_promotion(version: ModelVersion) -> Plan:
+    """The versions that `version` must be promoted with, and the reasons not to."""
+    serving = {v.slug: v for v in ModelVersion.objects.filter(state=ModelVersion.State.SERVING)}
+    objections = _worse_than(version, serving.get(version.slug))
+    companions: list[ModelVersion] = []
+    if version.slug == TYPES_SLUG:
+        companions, missing = _readers_for(version, serving)
+        objections += missing
+    elif version.slug != GENERAL_SLUG:
+        companions, missing = _type_model_for(version, serving.get(TYPES_SLUG))
+        objections += missing
+    return Plan([version, *companions], objections)
+
+
+def known_types(version: ModelVersion | None) -> set[str]:
+    """The slugs that a type model tells apart."""
+    return set(version.spec.get("labels", [])) - {"other"} if version is not None else set()
+
+
+def _type_model_for(
+    reader: ModelVersion, serving: ModelVersion | None
+) -> tuple[list[ModelVersion], list[str]]:
+    if reader.slug in known_types(serving):
+        return [], []
+    needed = known_types(serving) | {reader.slug}
+    for candidate in _newest_first(TYPES_SLUG):
+        if needed <= known_types(candidate):
+            return [candidate], []
+    if reader.captcha_type is not None and reader.captcha_type.owner_id is not None:
+        return [], []  # its owner names a private type with each call
+    return [], [f"no type model knows {reader.slug}: it would read only where a caller names the type"]
+
+
+def _readers_for(
+    types: ModelVersion, serving: dict[str, ModelVersion]
+) -> tuple[list[ModelVersion], list[str]]:
+    readers, objections = [], []
+    for slug in sorted(known_types(types) - set(serving)):
+        newest = _newest_first(slug).first()
+        if newest is not None:
+            readers.append(newest)
+        else:
+            objections.append(f"there is no reader for {slug}, which it knows")
+    lost = (known_types(serving.get(TYPES_SLUG)) & set(serving)) - known_types(types)
+    objections += [f"it does not know {slug}, whose reader serves" for slug in sorted(lost)]
+    return readers, objections
+
+
+def _newest_first(slug: str) -> QuerySet[ModelVersion]:
+    candidates = ModelVersion.objects.filter(slug=slug, state=ModelVersion.State.CANDIDATE)
+    return candidates.select_related("captcha_type").order_by("-version")
+
+
+def _worse_than(version: ModelVersion, serving: ModelVersion | None) -> list[str]:
+    """An objection when both were measured on the same data and the new one read less of it."""
+    if serving is None or serving.pk == version.pk:
+        return []
+    return []

@@ -1,0 +1,292 @@
+"""The models that this process reads with, kept equal to the registry in the database.
+
+Each process holds one `Recognizer` built from the serving versions. At most once a second one cheap query
+asks whether that set has changed; if so the readers are exchanged at once, in one assignment. A version that
+fails to load leaves the one before it at work; the reason is logged and stored with the version.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from django.db import DatabaseError, transaction
+
+from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion, root_of
+from ml.recognition.artifacts import ArtifactError
+from ml.recognition.pipeline import Recognizer
+from ml.recognition.reader import Reader, TypeClassifier
+from ml.selectors import available_types
+
+__all__ = ["Readiness", "Registry", "available_types", "loaded_versions", "open_model", "ready", "recognizer"]
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 1.0
+"""How long a process may go on without asking the database what serves."""
+RETRY_SECONDS = 30.0
+"""How long after a failure to load the same version is tried again (its files may have been repaired)."""
+FALLBACKS = 3
+"""How many earlier versions a process that has none at work tries when the serving one does not load."""
+
+
+class ServingVersion(NamedTuple):
+    """A serving row; the tuple of all of them is the fingerprint by which a change is noticed."""
+
+    pk: int
+    slug: str
+    kind: str
+    version: int
+    origin: str
+    folder: str
+    sha256: str
+    registered_at: datetime
+    owner_id: int | None
+
+    def __str__(self) -> str:
+        return f"{self.slug}/{self.version}"
+
+    @property
+    def path(self) -> Path:
+        return root_of(self.origin) / self.folder
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether this process can read captchas; true when it can."""
+
+    ready: bool
+    problems: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return self.ready
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    row: ServingVersion
+    model: Reader | TypeClassifier
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What a process reads with. Never altered, only replaced: a request keeps the one it began with."""
+
+    rows: tuple[ServingVersion, ...]
+    loaded: Mapping[str, _Loaded]
+    problems: Mapping[str, str]
+    public: Recognizer
+    of_owners: Mapping[int, Recognizer]
+
+    @property
+    def can_read(self) -> bool:
+        return any(isinstance(entry.model, Reader) for entry in self.loaded.values())
+
+
+def recognizer(user_id: int | None = None) -> Recognizer:
+    """The recognizer with all public readers and, for `user_id`, those of that user's private types."""
+    snapshot = _registry.snapshot()
+    return snapshot.public if user_id is None else snapshot.of_owners.get(user_id, snapshot.public)
+
+
+def loaded_versions() -> dict[str, int]:
+    """Slug to primary key of the `ModelVersion` that this process reads with."""
+    return {slug: entry.row.pk for slug, entry in _registry.snapshot().loaded.items()}
+
+
+def ready() -> Readiness:
+    """For a readiness check. A version that failed to load is a problem; what still reads stays ready."""
+    try:
+        snapshot = _registry.snapshot()
+    except DatabaseError as error:
+        return Readiness(False, [f"the registry of models cannot be read: {error}"])
+    problems = list(snapshot.problems.values())
+    if not snapshot.can_read:
+        problems.append("no reader is loaded (manage.py install_models registers the shipped ones)")
+    return Readiness(snapshot.can_read, problems)
+
+
+def open_model(version: ServingVersion | ModelVersion) -> Reader | TypeClassifier:
+    """The model in a version's folder, after the checks that make it safe to read with.
+
+    Raises:
+        ArtifactError: files that are missing, damaged, not those of the registry or of another model.
+    """
+    kind = TypeClassifier if version.kind == ModelVersion.Kind.TYPES else Reader
+    model = kind(version.path, expected_sha256=version.sha256)
+    if (model.spec.slug, model.spec.version) != (version.slug, version.version):
+        raise ArtifactError(
+            f"{version}: the folder holds {model.spec.slug}/{model.spec.version}, not this version"
+        )
+    return model
+
+
+class Registry:
+    """One process's view of the serving versions. `clock` gives seconds and never runs backwards."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._snapshot: _Snapshot | None = None
+        self._next_check = 0.0
+        self._next_retry = 0.0
+
+    def snapshot(self) -> _Snapshot:
+        """The current snapshot, refreshed when it is due.
+
+        Only the very first call waits for models to load; later, one thread refreshes while the others
+        go on with what they have.
+        """
+        current = self._snapshot
+        if current is None:
+            with self._lock:
+                return self._refreshed()
+        if self._clock() < self._next_check or not self._lock.acquire(blocking=False):
+            return current
+        try:
+            return self._refreshed()
+        finally:
+            self._lock.release()
+
+    def _refreshed(self) -> _Snapshot:
+        """The snapshot after a look at the database, if one is due. The caller holds the lock."""
+        current, now = self._snapshot, self._clock()
+        if current is not None and now < self._next_check:
+            return current
+        self._next_check = now + CHECK_SECONDS
+        rows = serving_versions()
+        if (
+            current is not None
+            and rows == current.rows
+            and not (current.problems and now >= self._next_retry)
+        ):
+            return current
+        self._snapshot = current = _build(rows, current.loaded if current is not None else {})
+        self._next_retry = self._clock() + RETRY_SECONDS
+        return current
+
+
+def serving_versions() -> tuple[ServingVersion, ...]:
+    """The serving versions of active types, by slug: one query."""
+    rows = (
+        ModelVersion.objects.filter(state=ModelVersion.State.SERVING)
+        .exclude(captcha_type__active=False)
+        .order_by("slug")
+        .values_list(
+            "pk", "slug", "kind", "version", "origin", "folder", "sha256", "registered_at",
+            "captcha_type__owner_id",
+        )
+    )  # fmt: skip
+    return tuple(ServingVersion(*row) for row in rows)
+
+
+def _build(rows: tuple[ServingVersion, ...], before: Mapping[str, _Loaded]) -> _Snapshot:
+    """A snapshot of `rows`: models already open are kept, the others opened, failures recorded."""
+    loaded: dict[str, _Loaded] = {}
+    problems: dict[str, str] = {}
+    opened: list[int] = []
+    for row in rows:
+        kept = before.get(row.slug)
+        if kept is not None and kept.row[:-1] == row[:-1]:
+            loaded[row.slug] = _Loaded(row, kept.model)
+            continue
+        try:
+            loaded[row.slug] = _Loaded(row, open_model(row))
+            opened.append(row.pk)
+        except Exception as error:
+            # Everything, on purpose: whatever is wrong with one model's files must not stop the others.
+            logger.exception("model %s cannot be loaded", row)
+            problems[row.slug] = f"{row} cannot be loaded: {error}"
+            substitute = kept or _earlier_version(row)
+            if substitute is not None:
+                loaded[row.slug] = _Loaded(substitute.row._replace(owner_id=row.owner_id), substitute.model)
+    _keep_types_that_fit(loaded, problems, before)
+    _record(problems, opened, rows)
+    return _snapshot(rows, loaded, problems)
+
+
+def _earlier_version(row: ServingVersion) -> _Loaded | None:
+    """The last version that served before `row` and loads, for a process that starts beside a bad one."""
+    earlier = ModelVersion.objects.filter(
+        slug=row.slug, state=ModelVersion.State.RETIRED, promoted_at__isnull=False
+    ).order_by("-promoted_at")
+    for version in earlier[:FALLBACKS]:
+        try:
+            model = open_model(version)
+        except Exception as error:
+            logger.warning("model %s cannot take the place of %s: %s", version, row, error)
+            continue
+        fields = {name: getattr(version, name) for name in ServingVersion._fields if name != "owner_id"}
+        return _Loaded(ServingVersion(**fields, owner_id=row.owner_id), model)
+    return None
+
+
+def _keep_types_that_fit(
+    loaded: dict[str, _Loaded], problems: dict[str, str], before: Mapping[str, _Loaded]
+) -> None:
+    """Put the old type model back when the new one names a type whose reader has just failed to load."""
+    new, old = loaded.get(TYPES_SLUG), before.get(TYPES_SLUG)
+    if new is None or old is None or new.model is old.model or not isinstance(new.model, TypeClassifier):
+        return
+    missing = [slug for slug in new.model.spec.labels if slug in problems and slug not in loaded]
+    if missing:
+        loaded[TYPES_SLUG] = old
+        problems[TYPES_SLUG] = f"{new.row} waits: it names {', '.join(missing)}, whose reader does not load"
+
+
+def _record(problems: Mapping[str, str], opened: list[int], rows: tuple[ServingVersion, ...]) -> None:
+    """Store the failures with their versions, and clear the ones that are over."""
+    failed = {row.pk: problems[row.slug] for row in rows if row.slug in problems}
+    try:
+        with transaction.atomic():
+            for pk, message in failed.items():
+                ModelVersion.objects.filter(pk=pk).exclude(load_error=message).update(load_error=message)
+            cleared = [pk for pk in opened if pk not in failed]
+            if cleared:
+                ModelVersion.objects.filter(pk__in=cleared).exclude(load_error="").update(load_error="")
+    except DatabaseError:
+        logger.exception("the state of the models could not be stored")
+
+
+def _snapshot(
+    rows: tuple[ServingVersion, ...], loaded: Mapping[str, _Loaded], problems: Mapping[str, str]
+) -> _Snapshot:
+    types: TypeClassifier | None = None
+    general: Reader | None = None
+    public: dict[str, Reader] = {}
+    private: dict[int, dict[str, Reader]] = {}
+    for slug, entry in loaded.items():
+        owner = entry.row.owner_id
+        if isinstance(entry.model, TypeClassifier):
+            types = entry.model
+        elif slug == GENERAL_SLUG:
+            general = entry.model
+        elif owner is None:
+            public[slug] = entry.model
+        else:
+            private.setdefault(owner, {})[slug] = entry.model
+    return _Snapshot(
+        rows=rows,
+        loaded=loaded,
+        problems=problems,
+        public=Recognizer(types, public, general),
+        of_owners={user: Recognizer(types, public | own, general) for user, own in private.items()},
+    )
+
+
+_registry = Registry()
+
+
+def reset() -> None:
+    """Forget everything that is loaded; the next call opens it anew."""
+    global _registry
+    _registry = Registry()
+
+
+# A session or a held lock of the parent is of no use in a child: each process opens its own.
+os.register_at_fork(after_in_child=reset)

@@ -1,0 +1,87 @@
+"""Reads of the registry that are more than a line."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from ml.models import CaptchaType, ModelVersion
+from ml.recognition.metrics import wilson_interval
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Exact match of a model on `n` images it was not trained on, with its 95 % Wilson interval."""
+
+    exact_match: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.exact_match:.1%} ({self.low:.1%} to {self.high:.1%}, n = {self.n})"
+
+
+@dataclass(frozen=True)
+class AvailableType:
+    """A captcha type that its reader serves now."""
+
+    slug: str
+    title: str
+    example: str
+    alphabet: str
+    min_length: int | None
+    max_length: int | None
+    case_sensitive: bool
+    arithmetic: bool
+    private: bool
+    model_version: str
+    accuracy: Accuracy | None
+
+
+def visible_types(user_id: int | None) -> QuerySet[CaptchaType]:
+    """The public types and the user's own."""
+    mine = Q(owner__isnull=True)
+    if user_id is not None:
+        mine |= Q(owner_id=user_id)
+    return CaptchaType.objects.filter(mine)
+
+
+def available_types(user_id: int | None = None) -> list[AvailableType]:
+    """The types that `user_id` (None: anybody) may have read now, by slug: one query."""
+    serving = (
+        ModelVersion.objects.filter(
+            state=ModelVersion.State.SERVING,
+            captcha_type__active=True,
+            captcha_type__in=visible_types(user_id),
+        )
+        .select_related("captcha_type")
+        .order_by("slug")
+    )
+    return [_available(version, version.captcha_type) for version in serving if version.captcha_type]
+
+
+def accuracy_of(metrics: dict[str, Any]) -> Accuracy | None:
+    """The accuracy that a spec's metrics state; None when they state none."""
+    n = metrics.get("n")
+    exact_match = metrics.get("exact_match")
+    if not n or exact_match is None:
+        return None
+    low, high = wilson_interval(round(exact_match * n), n)
+    return Accuracy(exact_match=exact_match, low=low, high=high, n=n)
+
+
+def _available(version: ModelVersion, captcha_type: CaptchaType) -> AvailableType:
+    return AvailableType(
+        slug=captcha_type.slug,
+        title=captcha_type.title,
+        example=captcha_type.example,
+        alphabet=captcha_type.alphabet,
+        min_length=captcha_type.min_length,
+        max_length=captcha_type.max_length,
+        case_sensitive=captcha_type.case_sensitive,
+        arithmetic=captcha_type.arithmetic,
+        private=captcha_type.owner_id is not None,
+        model_version=str(version),
+        accuracy=accuracy_of(version.metrics),
+    )

@@ -1,0 +1,261 @@
+"""What changes the registry of models: registering, promoting, rolling back.
+
+An artifact is a folder SLUG/VERSION below one of two roots: the shipped ones come with the program and may be
+registered again after an upgrade, the ones trained here never change.
+"""
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from ml.models import (
+    GENERAL_SLUG,
+    TYPES_SLUG,
+    CaptchaType,
+    ModelVersion,
+    Promotion,
+    root_of,
+    validate_slug,
+)
+from ml.promotion import plan_promotion
+from ml.recognition.artifacts import ArtifactError, ReaderSpec, TypesSpec, load_spec, model_file, verify
+from ml.registry import open_model
+from ml.shipped_types import describe
+
+logger = logging.getLogger(__name__)
+
+FIRST_TRAINED_VERSION = 1001
+"""Models trained here of a slug that is also shipped count from here: an upgrade never takes their number."""
+
+
+class RegistryError(Exception):
+    """A change that the registry refuses; the message is for the person who asked."""
+
+
+class CannotRegister(RegistryError):
+    """The folder is no artifact that can be registered."""
+
+
+class CannotPromote(RegistryError):
+    """`problems` says why not, one line each; `forceable`: whether `force` would do it all the same."""
+
+    def __init__(self, version: ModelVersion, problems: list[str], *, forceable: bool) -> None:
+        super().__init__(f"{version} is not promoted: {'; '.join(problems)}")
+        self.version, self.problems, self.forceable = version, problems, forceable
+
+
+class NothingToRollBack(RegistryError):
+    """No version served before the one that serves now."""
+
+
+@dataclass
+class InstallReport:
+    """What `install_shipped_models` did."""
+
+    registered: list[ModelVersion] = field(default_factory=list)
+    promoted: list[ModelVersion] = field(default_factory=list)
+    unchanged: list[ModelVersion] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def install_shipped_models() -> InstallReport:
+    """Register the artifacts that come with the program and let the newest of each slug serve.
+
+    Safe to run at every start. A version that was registered before is not promoted again, so a roll-back
+    lasts; a version that was trained here is never replaced. A damaged folder is reported and left out.
+    """
+    report = InstallReport()
+    with transaction.atomic():
+        for spec_file in sorted(Path(settings.SHIPPED_ARTIFACTS).glob("*/*/spec.json")):
+            try:
+                version, changed = _register(spec_file.parent, ModelVersion.Origin.SHIPPED)
+            except CannotRegister as error:
+                logger.error("shipped model: %s", error)
+                report.errors.append(str(error))
+                continue
+            (report.registered if changed else report.unchanged).append(version)
+        new = [version for version in report.registered if version.state == ModelVersion.State.CANDIDATE]
+        report.promoted = _newest_that_may_serve(new)
+        _switch(report.promoted, by=None, reason="shipped with the program", forced=False)
+    return report
+
+
+def register_version(*, folder: Path) -> ModelVersion:
+    """Take the artifact in `folder` into the registry, as a candidate.
+
+    Raises:
+        CannotRegister: a folder outside both roots, damaged, or of another model than its name says.
+    """
+    folder = folder.resolve()
+    for origin in ModelVersion.Origin.values:
+        if folder.is_relative_to(root_of(origin).resolve()):
+            return _register(folder, origin)[0]
+    raise CannotRegister(f"{folder.name} lies below neither SHIPPED_ARTIFACTS nor ARTIFACTS_ROOT")
+
+
+def next_version(slug: str) -> int:
+    """The number of the next model trained here: above all that were ever registered or lie on the disk."""
+    taken = set(ModelVersion.objects.filter(slug=slug).values_list("version", flat=True))
+    for origin in ModelVersion.Origin.values:
+        folders = (root_of(origin) / slug).glob("*/")
+        taken.update(int(folder.name) for folder in folders if folder.name.isdecimal())
+    shipped = (root_of(ModelVersion.Origin.SHIPPED) / slug).is_dir()
+    return max([*taken, FIRST_TRAINED_VERSION - 1 if shipped else 0]) + 1
+
+
+def promote(*, version: ModelVersion, reason: str, by: Any = None, force: bool = False) -> list[ModelVersion]:
+    """Let `version` serve, and with it what it needs: a reader brings the type model that knows its type.
+
+    All of them change in one transaction. Returns the promoted versions, `version` first.
+
+    Raises:
+        CannotPromote: files that do not load (never forced); or, without `force`, a type that no type model
+            knows, readers that a type model would lose, or a lower exact match on the same data.
+    """
+    plan = plan_promotion(version)
+    broken = _load_errors(plan.versions)
+    if broken:
+        raise CannotPromote(version, broken, forceable=False)
+    if plan.objections and not force:
+        raise CannotPromote(version, plan.objections, forceable=True)
+    try:
+        with transaction.atomic():
+            _switch(plan.versions, by=by, reason=reason, forced=bool(plan.objections))
+    except IntegrityError as error:
+        message = "another version was promoted at the same moment; look again"
+        raise CannotPromote(version, [message], forceable=False) from error
+    logger.info("promoted %s: %s", ", ".join(map(str, plan.versions)), reason)
+    return plan.versions
+
+
+def roll_back(*, slug: str, reason: str, by: Any = None) -> ModelVersion:
+    """Let the version serve again that the present one replaced.
+
+    Raises:
+        NothingToRollBack: there is none.
+        CannotPromote: its files no longer load.
+    """
+    steps = Promotion.objects.filter(version__slug=slug, version__state=ModelVersion.State.SERVING)
+    step = steps.filter(rolled_back=False).select_related("replaced").first()
+    if step is None or step.replaced is None:
+        raise NothingToRollBack(f"nothing served as {slug} before the version that serves now")
+    version = step.replaced
+    broken = _load_errors([version])
+    if broken:
+        raise CannotPromote(version, broken, forceable=False)
+    with transaction.atomic():
+        _switch([version], by=by, reason=reason, forced=False, rolled_back=True)
+    logger.info("rolled back to %s: %s", version, reason)
+    return version
+
+
+def _register(folder: Path, origin: str) -> tuple[ModelVersion, bool]:
+    """The version in `folder`, and whether anything about it was new."""
+    name = f"{folder.parent.name}/{folder.name}"
+    try:
+        checksums = verify(folder)
+        spec = load_spec(folder)
+        validate_slug(spec.slug)
+    except (ArtifactError, ValidationError, OSError) as error:
+        raise CannotRegister(f"{name}: {error}") from error
+    if name != spec.name or folder.parent.parent != root_of(origin).resolve():
+        raise CannotRegister(f"{name}: the folder's spec is of {spec.name}")
+    if model_file(spec) not in checksums:
+        raise CannotRegister(f"{name}: there is no {model_file(spec)}")
+    as_json = json.loads(spec.to_json())
+    facts = {
+        "kind": spec.kind,
+        "sha256": checksums[model_file(spec)],
+        "spec": as_json,
+        "metrics": as_json["metrics"],
+    }
+    existing = ModelVersion.objects.filter(slug=spec.slug, version=spec.version).first()
+    if existing is not None:
+        return existing, _register_again(existing, origin, facts)
+    version = ModelVersion.objects.create(
+        slug=spec.slug,
+        version=spec.version,
+        origin=origin,
+        folder=name,
+        captcha_type=_type_for(spec),
+        **facts,
+    )
+    return version, True
+
+
+def _register_again(version: ModelVersion, origin: str, facts: dict[str, Any]) -> bool:
+    """Bring a registered version up to date with its folder; false when it already was."""
+    if version.origin != origin:
+        raise CannotRegister(f"{version}: a model of that number was {version.get_origin_display()}")
+    if all(getattr(version, name) == value for name, value in facts.items()):
+        return False
+    if origin == ModelVersion.Origin.TRAINED:
+        raise CannotRegister(f"{version}: its files are not the ones that were registered")
+    for name, value in facts.items():
+        setattr(version, name, value)
+    version.registered_at = timezone.now()
+    version.load_error = ""
+    version.save(update_fields=[*facts, "registered_at", "load_error"])
+    return True
+
+
+def _type_for(spec: ReaderSpec | TypesSpec) -> CaptchaType | None:
+    """The captcha type that a reader reads; a public one is made for the first reader of a type."""
+    if isinstance(spec, TypesSpec) or spec.slug in (GENERAL_SLUG, TYPES_SLUG):
+        return None
+    return CaptchaType.objects.get_or_create(slug=spec.slug, defaults=describe(spec))[0]
+
+
+def _newest_that_may_serve(new: Iterable[ModelVersion]) -> list[ModelVersion]:
+    """Of each slug the newest, unless what serves there was trained here or is newer."""
+    serving = {v.slug: v for v in ModelVersion.objects.filter(state=ModelVersion.State.SERVING)}
+    newest: dict[str, ModelVersion] = {}
+    for version in sorted(new, key=lambda v: v.version):
+        present = serving.get(version.slug)
+        if present is None or (
+            present.origin == ModelVersion.Origin.SHIPPED and present.version < version.version
+        ):
+            newest[version.slug] = version
+    return list(newest.values())
+
+
+def _load_errors(versions: Iterable[ModelVersion]) -> list[str]:
+    errors = []
+    for version in versions:
+        try:
+            open_model(version)
+        except Exception as error:
+            # Whatever the runtime raises on a damaged file, it must not reach the workers.
+            logger.warning("model %s does not load: %s", version, error)
+            errors.append(f"{version} does not load: {error}")
+    return errors
+
+
+def _switch(
+    versions: Iterable[ModelVersion], *, by: Any, reason: str, forced: bool, rolled_back: bool = False
+) -> None:
+    """Let each of `versions` serve in place of its slug's present one. The caller holds a transaction."""
+    now = timezone.now()
+    for version in versions:
+        serving = ModelVersion.objects.select_for_update().filter(
+            slug=version.slug, state=ModelVersion.State.SERVING
+        )
+        replaced = serving.exclude(pk=version.pk).first()
+        if replaced is not None:
+            ModelVersion.objects.filter(pk=replaced.pk).update(state=ModelVersion.State.RETIRED)
+        elif serving.exists():
+            continue
+        version.state = ModelVersion.State.SERVING
+        version.promoted_at, version.promoted_by, version.load_error = now, by, ""
+        version.save(update_fields=["state", "promoted_at", "promoted_by", "load_error"])
+        Promotion.objects.create(
+            version=version, replaced=replaced, by=by, reason=reason, forced=forced, rolled_back=rolled_back
+        )
