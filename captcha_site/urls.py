@@ -3,9 +3,24 @@
 from importlib.util import find_spec
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+from captcha_site import problems, views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.home, name="home"),
+    path("info", views.info, name="info"),
+    path("health_check", views.health_check, name="health-check"),
+    path("readyz", views.readyz, name="readyz"),
+    path("favicon.ico", views.favicon),
+    path("admin/", admin.site.urls),
+]
 for app in ("accounts", "solving"):
     if find_spec(app) and find_spec(f"{app}.urls"):
         urlpatterns.append(path("", include(f"{app}.urls")))
+urlpatterns.append(re_path(r"^api/", problems.unknown_endpoint))
+
+handler400 = problems.bad_request
+handler403 = problems.permission_denied
+handler404 = problems.not_found
+handler500 = problems.server_error

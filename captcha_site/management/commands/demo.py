@@ -1,0 +1,36 @@
+"""``manage.py demo``: users with known passwords, for a trial on one's own machine."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from accounts import credits
+from accounts.models import User
+
+DEMO_CREDITS = 1000
+
+
+class Command(BaseCommand):
+    help = f"Create the users test/test with {DEMO_CREDITS} credits and admin/admin. Only with DEBUG on."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError(
+                "DEBUG is off: users with known passwords would open this service to everybody. "
+                "Create an admin with: manage.py createsuperuser"
+            )
+        self._create("test", is_admin=False)
+        self._create("admin", is_admin=True)
+
+    @transaction.atomic
+    def _create(self, name: str, *, is_admin: bool) -> None:
+        if User.objects.filter(username__iexact=name).exists():
+            self.stdout.write(f"{name}: there already")
+            return
+        create = User.objects.create_superuser if is_admin else User.objects.create_user
+        user = create(username=name, email=f"{name}@example.com", password=name)
+        credits.open_account(user=user, gift=0)
+        credits.grant(user=user, amount=DEMO_CREDITS, reason="demo user", actor="manage.py demo")
+        self.stdout.write(f"{name}: created, password {name}, {DEMO_CREDITS} credits")
