@@ -6,10 +6,12 @@ Every function changes a balance and writes the entry that explains it in one tr
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, models, transaction
 from django.utils import timezone
 
+from accounts.errors import AccountError
 from accounts.models import CreditAccount, LedgerEntry, User
 
 # Far above any real purchase, and far enough below 2**63 that no sum of them overflows a column.
@@ -29,7 +31,7 @@ _DEBIT_WITH_ENTRY = f"""
     {_ENTRY} SELECT %s, %s, balance, %s, %s, '', '', %s FROM debited RETURNING balance_after"""
 
 
-class InsufficientCredits(Exception):
+class InsufficientCredits(AccountError):
     """A debit would take the balance below zero. Nothing was taken."""
 
     status = 402
@@ -39,6 +41,10 @@ class InsufficientCredits(Exception):
         self.balance = balance
         self.price = price
         super().__init__(f"The balance is {balance} credits; {price} are needed.")
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        return {"balance": self.balance, "price": self.price}
 
 
 def charge(*, account_id: int, amount: int, reference: str, kind: str = LedgerEntry.Kind.CHARGE) -> int:

@@ -1,4 +1,4 @@
-"""Users, their credit accounts, and the ledger that explains every balance.
+"""Users, their credit accounts, the ledger that explains every balance, and what guards log-in.
 
 Only ``accounts.credits`` writes a balance or a ledger entry.
 """
@@ -116,3 +116,28 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount:+d}"
+
+
+class LoginAddress(models.Model):
+    """A network that a user has logged in from: the owner is let in from there while others guess."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_addresses", db_index=False)
+    network = models.GenericIPAddressField(help_text="An IPv4 address, or the first address of an IPv6 /64.")
+    last_login = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "network"], name="login_address_once_a_user")]
+
+    def __str__(self) -> str:
+        return self.network
+
+
+class LoginBudget(models.Model):
+    """How many passwords were tried in the current hour for one name (``accounts.login_guard``)."""
+
+    key = models.CharField(max_length=64, primary_key=True, help_text="SHA-256 of what is being counted.")
+    window_start = models.DateTimeField(db_index=True)
+    used = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.used} since {self.window_start:%H:%M}"

@@ -1,0 +1,120 @@
+"""Tokens and the own account in the modern face, below ``/api/v1/``."""
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import generics, status
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import tokens
+from accounts.login import log_in
+from accounts.models import LedgerEntry
+from accounts.pagination import NewestFirst
+from accounts.serializers import (
+    AccountSerializer,
+    CredentialsSerializer,
+    LedgerEntrySerializer,
+    RefreshSerializer,
+    TokenPairSerializer,
+    VerifySerializer,
+)
+from accounts.throttling import TokenThrottle
+
+
+class TokenEndpoint(APIView):
+    """Reads no ``Authorization`` header: a client with an expired token must be able to get a new one."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (TokenThrottle,)
+
+
+class TokenView(TokenEndpoint):
+    @extend_schema(
+        operation_id="token_create",
+        summary="Log in",
+        request=CredentialsSerializer,
+        responses={200: TokenPairSerializer},
+        tags=["token"],
+    )
+    def post(self, request: Request) -> Response:
+        """An access token and the refresh token that renews it."""
+        credentials = CredentialsSerializer(data=request.data)
+        credentials.is_valid(raise_exception=True)
+        user = log_in(request=request._request, **credentials.validated_data)
+        return Response(tokens.token_pair(user=user))
+
+
+class TokenRefreshView(TokenEndpoint):
+    @extend_schema(
+        operation_id="token_refresh",
+        summary="Renew a token",
+        request=RefreshSerializer,
+        responses={200: TokenPairSerializer},
+        tags=["token"],
+    )
+    def post(self, request: Request) -> Response:
+        """A new pair of tokens. The refresh token that was sent is spent."""
+        body = RefreshSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return Response(tokens.refresh_pair(body.validated_data["refresh"]))
+
+
+class TokenVerifyView(TokenEndpoint):
+    @extend_schema(
+        operation_id="token_verify",
+        summary="Check a token",
+        request=VerifySerializer,
+        responses={204: OpenApiResponse(description="The token is good.")},
+        tags=["token"],
+    )
+    def post(self, request: Request) -> Response:
+        """Whether a token, of either kind, would be accepted now."""
+        body = VerifySerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        tokens.verify(body.validated_data["token"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class TokenBlacklistView(TokenEndpoint):
+    @extend_schema(
+        operation_id="token_blacklist",
+        summary="Log out",
+        request=RefreshSerializer,
+        responses={204: OpenApiResponse(description="The token is worth nothing from now on.")},
+        tags=["token"],
+    )
+    def post(self, request: Request) -> Response:
+        """End a refresh token. Access tokens made with it last until they expire."""
+        body = RefreshSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        tokens.blacklist(body.validated_data["refresh"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class AccountView(APIView):
+    @extend_schema(
+        operation_id="account_retrieve",
+        summary="The own account",
+        responses={200: AccountSerializer},
+        tags=["account"],
+    )
+    def get(self, request: Request) -> Response:
+        """Who is calling, and how many credits are left."""
+        return Response(AccountSerializer(request.user).data)
+
+
+@extend_schema(operation_id="account_ledger_list", summary="The own ledger", tags=["account"])
+class LedgerView(generics.ListAPIView[LedgerEntry]):
+    """Every change of the balance, the newest first."""
+
+    serializer_class = LedgerEntrySerializer
+    pagination_class = NewestFirst
+    queryset = LedgerEntry.objects.none()
+
+    def get_queryset(self) -> QuerySet[LedgerEntry]:
+        if not self.request.user.is_authenticated:  # while the schema is drawn
+            return self.queryset
+        return LedgerEntry.objects.filter(account=self.request.user.credit_account)

@@ -1,0 +1,122 @@
+"""What goes in and out of the account endpoints."""
+
+from rest_framework import serializers
+
+from accounts.credits import MAX_AMOUNT
+from accounts.models import LedgerEntry, User
+
+MAX_ID = 2**63 - 1
+
+
+class CredentialsSerializer(serializers.Serializer[None]):
+    username = serializers.CharField(max_length=254, trim_whitespace=False, write_only=True)
+    password = serializers.CharField(
+        max_length=4096, trim_whitespace=False, write_only=True, style={"input_type": "password"}
+    )
+
+
+class TokenLifespanSerializer(serializers.Serializer[None]):
+    """The query of ``/get_token``."""
+
+    token_lifespan = serializers.IntegerField(
+        min_value=1, required=False, help_text="Hours; the server caps it. Default: 24."
+    )
+
+
+class BearerTokenSerializer(serializers.Serializer[None]):
+    access_token = serializers.CharField()
+    token_type = serializers.CharField(help_text='Always "bearer".')
+
+
+class TokenPairSerializer(serializers.Serializer[None]):
+    access = serializers.CharField(help_text="For the Authorization header, as Bearer.")
+    refresh = serializers.CharField(help_text="Buys one new pair.")
+
+
+class RefreshSerializer(serializers.Serializer[None]):
+    refresh = serializers.CharField(max_length=4096)
+
+
+class VerifySerializer(serializers.Serializer[None]):
+    token = serializers.CharField(max_length=4096, help_text="An access or a refresh token.")
+
+
+class SignUpSerializer(serializers.Serializer[None]):
+    username = serializers.CharField(max_length=150)
+    email = serializers.EmailField(max_length=254)
+    password = serializers.CharField(
+        max_length=4096, trim_whitespace=False, write_only=True, style={"input_type": "password"}
+    )
+
+
+class SignedUpSerializer(serializers.ModelSerializer[User]):
+    credit_balance = serializers.IntegerField(source="credit_account.balance", read_only=True)
+
+    class Meta:
+        model = User
+        fields = ["id", "username", "email", "credit_balance"]
+        read_only_fields = fields
+
+
+class AccountInfoSerializer(serializers.ModelSerializer[User]):
+    """The account in the words of the original service."""
+
+    credit_balance = serializers.IntegerField(source="credit_account.balance", read_only=True)
+    time_created = serializers.DateTimeField(source="date_joined", read_only=True)
+
+    class Meta:
+        model = User
+        fields = ["id", "credit_balance", "username", "email", "time_created", "time_updated"]
+        read_only_fields = fields
+
+
+class AccountInfoEnvelopeSerializer(serializers.Serializer[None]):
+    account_info = AccountInfoSerializer()
+
+
+class CreditAmountSerializer(serializers.Serializer[None]):
+    user_id = serializers.IntegerField(min_value=1, max_value=MAX_ID)
+    credit_amount = serializers.IntegerField(
+        min_value=-MAX_AMOUNT, max_value=MAX_AMOUNT, help_text="Credits; negative to take them away; not 0."
+    )
+
+    def validate_credit_amount(self, value: int) -> int:
+        if value == 0:
+            raise serializers.ValidationError("The amount must not be 0.")
+        return value
+
+
+class DeleteUserSerializer(serializers.Serializer[None]):
+    """The query of ``/delete_user``."""
+
+    delete_user_id = serializers.IntegerField(min_value=1, max_value=MAX_ID)
+
+
+class MessageSerializer(serializers.Serializer[None]):
+    message = serializers.CharField()
+
+
+class DetailSerializer(serializers.Serializer[None]):
+    detail = serializers.CharField()
+
+
+class AccountSerializer(serializers.ModelSerializer[User]):
+    balance = serializers.IntegerField(source="credit_account.balance", read_only=True, help_text="Credits.")
+    last_used = serializers.DateTimeField(
+        source="credit_account.last_charged", read_only=True, allow_null=True, help_text="The last paid solve."
+    )
+    created = serializers.DateTimeField(source="date_joined", read_only=True)
+
+    class Meta:
+        model = User
+        fields = ["id", "username", "email", "balance", "last_used", "created"]
+        read_only_fields = fields
+
+
+class LedgerEntrySerializer(serializers.ModelSerializer[LedgerEntry]):
+    """An entry as its owner sees it: who of the staff made it stays inside."""
+
+    class Meta:
+        model = LedgerEntry
+        fields = ["id", "amount", "balance_after", "kind", "reference", "reason", "created"]
+        read_only_fields = fields

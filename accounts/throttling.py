@@ -1,0 +1,34 @@
+"""Request limits that count by the client's network, never by a header that the client may write."""
+
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.views import APIView
+
+from accounts.client_address import client_network
+
+
+class AddressThrottle(SimpleRateThrottle):
+    """Counts by network, signed in or not. ``scope`` names the rate in DEFAULT_THROTTLE_RATES."""
+
+    def get_ident(self, request: Request) -> str:
+        return client_network(request) or "local"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
+
+
+class UserOrAddressThrottle(AddressThrottle):
+    """Counts by user, and by network for those who are not signed in."""
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        user = request.user
+        ident = f"user-{user.pk}" if user is not None and user.is_authenticated else self.get_ident(request)
+        return self.cache_format % {"scope": self.scope, "ident": ident}
+
+
+class SignUpThrottle(AddressThrottle):
+    scope = "sign_up"
+
+
+class TokenThrottle(AddressThrottle):
+    scope = "token"
