@@ -74,7 +74,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _ledger_can_be_emptied() -> Iterator[None]:
-    """The triggers that keep the ledger append-only stand aside while a transactional test's rows are removed."""
+    """The triggers that keep the ledger append-only stand aside while a transactional test cleans up."""
     from django.db import connection
     from django.test import TransactionTestCase
 

@@ -1,4 +1,4 @@
-"""`make run`: prepare the database, start the server, solve a shipped sample over HTTP, and serve until Ctrl-C.
+"""`make run`: prepare the database, start the server, solve a shipped sample over HTTP, serve until Ctrl-C.
 
 It needs the standard library alone; what it starts runs in the same virtual environment.
 """
@@ -45,16 +45,20 @@ def parse_arguments() -> argparse.Namespace:
 def why_not_free(host: str, port: int) -> str | None:
     """A line for the user when nothing can listen at the address, else None."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: a past one may linger
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as the server will: a past one may linger
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
-            return f"Cannot listen on {host}:{port} ({error}). Choose another port: make run PORT={port % 60000 + 1}"
+            return (
+                f"Cannot listen on {host}:{port} ({error}). Choose another: make run PORT={port % 60000 + 1}"
+            )
     return None
 
 
 def serve(host: str, port: int) -> int:
-    """Run the server. gunicorn, so that what is tried here is what is deployed; WhiteNoise adds the static files."""
+    """Run gunicorn, so that what is tried here is what is deployed; WhiteNoise adds the static files."""
     url = f"http://{host}:{port}"
     command = [sys.executable, "-m", "gunicorn", "--bind", f"{host}:{port}", "--log-level", "warning"]
     server = subprocess.Popen(command)
@@ -94,7 +98,9 @@ def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
 
 def solve(url: str) -> str:
     """The text that the service reads in the sample, asked for just as the printed curl does."""
-    token = request(f"{url}/get_token", *multipart({"username": b"test", "password": b"test"}))["access_token"]
+    token = request(f"{url}/get_token", *multipart({"username": b"test", "password": b"test"}))[
+        "access_token"
+    ]
     body, headers = multipart({"captcha_image": SAMPLE.read_bytes()}, file_name=SAMPLE.name)
     return str(request(f"{url}/upload_captcha", body, headers | {"Authorization": f"Bearer {token}"}))
 
@@ -104,7 +110,9 @@ def multipart(fields: dict[str, bytes], file_name: str | None = None) -> tuple[b
     boundary = "----captcha-solving-service-first-solve"
     attribute = f'; filename="{file_name}"' if file_name else ""
     body = b"".join(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{attribute}\r\n\r\n'.encode() + value + b"\r\n"
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{attribute}\r\n\r\n'.encode()
+        + value
+        + b"\r\n"
         for name, value in fields.items()
     )
     content_type = {"Content-Type": f"multipart/form-data; boundary={boundary}"}

@@ -158,7 +158,7 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_CLIENT_IP_CALLABLE = "accounts.client_address.client_network"
 AXES_USERNAME_CALLABLE = "accounts.login_guard.attempted_name"
 AXES_LOCKOUT_CALLABLE = "accounts.login_guard.locked_out_response"
-# Passwords tried for one name from all addresses together. An hour may meet two windows: at most twice as many.
+# Passwords tried for one name from all addresses together. An hour may meet two windows: at most twice that.
 LOGIN_GUESSES_PER_HOUR = env.integer("LOGIN_GUESSES_PER_HOUR", 50, minimum=1)
 
 SIMPLE_JWT = {
