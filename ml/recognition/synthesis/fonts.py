@@ -1,0 +1,60 @@
+"""The fonts captchas are drawn with: those installed from the Debian packages that `fonts.txt` lists."""
+
+import functools
+import re
+from pathlib import Path
+
+from PIL import ImageFont
+
+FONT_ROOTS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path("/Library/Fonts"))
+PACKAGES_FILE = Path(__file__).with_name("fonts.txt")
+
+# Fonts whose Latin code points hold something else (Greek, pictures, musical notes), or no difference
+# between capitals and small letters.
+_UNFIT = re.compile(
+    r"symbol|dingbat|math|d050000l|braille|emoji|icon|standards|euterpe|ornament|initials|swash|"
+    r"smallcap|smcp|-sc\b|sc-|capitals|bullets|pointers|powerline|libertineI|keyboard|bourbaki|stixsiz|"
+    r"stixnonuni|stixint|stixvar|unicode|rheims|chancer|dozenal|webfont|variable|\[",
+    re.IGNORECASE,
+)
+_PROBE = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class NoFonts(RuntimeError):
+    """No font is installed; the message says what to type."""
+
+
+@functools.cache
+def font_files() -> tuple[Path, ...]:
+    """Every usable font of this machine, in a stable order (by file name).
+
+    Raises NoFonts if there is none.
+    """
+    found = sorted(
+        (path for root in FONT_ROOTS if root.is_dir() for path in root.rglob("*") if _is_candidate(path)),
+        key=lambda path: (path.name, str(path)),
+    )
+    usable = tuple(path for path in found if _draws_latin(path))
+    if not usable:
+        raise NoFonts("no fonts are installed: type `make fonts` (or install the packages of fonts.txt)")
+    return usable
+
+
+@functools.lru_cache(maxsize=4096)
+def load(path: Path, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _is_candidate(path: Path) -> bool:
+    return path.suffix.lower() in {".ttf", ".otf", ".pfb", ".t1"} and not _UNFIT.search(path.name)
+
+
+def _draws_latin(path: Path) -> bool:
+    """Whether each letter and digit has a glyph of its own that is neither blank nor the missing-glyph box."""
+    try:
+        font = load(path, 16)
+        missing = bytes(font.getmask("\U0010fffd"))
+        shapes = {bytes(font.getmask(character)) for character in _PROBE}
+    except (OSError, ValueError):
+        return False
+    return len(shapes) > len(_PROBE) - 6 and missing not in shapes and b"" not in shapes

@@ -1,0 +1,56 @@
+"""What is written on a drawn captcha: random strings over the alphabets real captchas use, and sums."""
+
+import string
+
+import numpy as np
+
+DIGITS = string.digits
+UPPER = string.ascii_uppercase
+LOWER = string.ascii_lowercase
+# Issuers leave out what people confuse; which characters differs by issuer.
+UNAMBIGUOUS_UPPER = "".join(c for c in UPPER if c not in "IOQ")
+UNAMBIGUOUS = "".join(c for c in UPPER + DIGITS if c not in "IO01L")
+
+_ALPHABETS = (
+    (0.22, DIGITS),
+    (0.14, UPPER),
+    (0.05, UNAMBIGUOUS_UPPER),
+    (0.13, UPPER + DIGITS),
+    (0.13, UNAMBIGUOUS),
+    (0.10, UPPER + LOWER + DIGITS),
+    (0.06, UPPER + LOWER),
+    (0.08, LOWER),
+    (0.09, LOWER + DIGITS),
+)
+_LENGTHS = ((0.03, 2), (0.05, 3), (0.30, 4), (0.26, 5), (0.20, 6), (0.07, 7), (0.05, 8), (0.02, 9), (0.02, 10))
+
+
+def random_text(rng: np.random.Generator) -> str:
+    alphabet = _weighted(rng, _ALPHABETS)
+    length = _weighted(rng, _LENGTHS)
+    text = "".join(alphabet[i] for i in rng.integers(0, len(alphabet), length))
+    # Doubled characters are the hard case of CTC (they need a blank between), so draw them more often.
+    if length > 1 and rng.random() < 0.08:
+        at = int(rng.integers(0, length - 1))
+        text = text[:at] + text[at] * 2 + text[at + 2 :]
+    return text
+
+
+def random_sum(rng: np.random.Generator) -> str:
+    """An exercise as captchas print it: `33+2=?`, `7x4`, `12-5=`."""
+    operator = "+-*/×÷"[rng.choice(6, p=[0.42, 0.24, 0.10, 0.06, 0.12, 0.06])]
+    left = int(rng.integers(0, 100 if rng.random() < 0.75 else 10))
+    right = int(rng.integers(0, 10 if rng.random() < 0.7 else 100))
+    ending = ("=?", "=", "", "?")[rng.choice(4, p=[0.6, 0.2, 0.15, 0.05])]
+    return f"{left}{operator}{right}{ending}"
+
+
+def ripple_text(rng: np.random.Generator) -> str:
+    alphabet = UNAMBIGUOUS if rng.random() < 0.85 else UPPER + DIGITS
+    length = 5 if rng.random() < 0.6 else int(rng.integers(3, 8))
+    return "".join(alphabet[i] for i in rng.integers(0, len(alphabet), length))
+
+
+def _weighted(rng: np.random.Generator, table):
+    weights = np.array([weight for weight, _ in table])
+    return table[rng.choice(len(table), p=weights / weights.sum())][1]
