@@ -53,6 +53,7 @@ DJANGO_ERRORS: Mapping[type[Exception], tuple[int, str, str]] = {
     TooManyFilesSent: (400, "too_many_files", "The form has too many files."),
     SuspiciousOperation: (400, "bad_request", "The request cannot be understood."),
     UnreadablePostError: (400, "body_unreadable", "The request's body did not arrive whole."),
+    RecursionError: (400, "body_malformed", "The JSON is nested too deeply."),
 }
 """Status, code and text of what Django itself raises; the first class that fits counts."""
 
@@ -69,23 +70,27 @@ class Problem:
 
     def answer(self, request: HttpRequest, *, costs_credits: bool = False) -> HttpResponse:
         """The response; `costs_credits` where the client must be told that nothing was charged."""
+        headers = dict(self.headers)
+        if "Retry-After" in headers and self.status == HTTPStatus.TOO_MANY_REQUESTS:
+            headers.setdefault("RateLimit", f'"default";r=0;t={headers["Retry-After"]}')
         if request.path.startswith("/api/"):
             body = self._as_rfc9457(costs_credits)
             content_type = CONTENT_TYPE
         else:
-            detail = f"Oops! {self.detail} No credits were taken." if costs_credits else self.detail
+            detail = (
+                f"Oops! {_sentence(self.detail)} No credits were taken." if costs_credits else self.detail
+            )
             body = {"detail": detail}
             content_type = "application/json"
-        return HttpResponse(
-            json.dumps(body), status=self.status, content_type=content_type, headers=dict(self.headers)
-        )
+        return HttpResponse(json.dumps(body), status=self.status, content_type=content_type, headers=headers)
 
     def _as_rfc9457(self, costs_credits: bool) -> dict[str, Any]:
-        body = {
+        detail = _sentence(self.detail)
+        body: dict[str, Any] = {
             "type": TYPE_PREFIX + self.code,
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
-            "detail": f"{self.detail} Nothing was charged." if costs_credits else self.detail,
+            "detail": f"{detail} Nothing was charged." if costs_credits else detail,
             "code": self.code,
         }
         if costs_credits:
@@ -111,7 +116,7 @@ def problem_of(error: Exception) -> Problem | None:
         return _of_framework(error)
     if isinstance(error, ImageError):
         status, code = IMAGE_ERRORS[error.code]
-        return Problem(status, code, _sentence(str(error)))
+        return Problem(status, code, str(error))
     if isinstance(getattr(error, "status", None), int) and isinstance(getattr(error, "code", None), str):
         return _of_domain(error)
     if isinstance(error, (OperationalError, InterfaceError)):
@@ -129,7 +134,7 @@ def _of_domain(error: Any) -> Problem:
     return Problem(
         error.status,
         error.code,
-        _sentence(str(error)),
+        str(error),
         headers=getattr(error, "headers", {}),
         extensions=getattr(error, "extensions", {}),
     )
@@ -143,22 +148,22 @@ def _of_framework(error: exceptions.APIException) -> Problem:
         return _throttled(error, headers)
     if isinstance(error, exceptions.ValidationError):
         errors = [{"field": name, "message": message} for name, message in _messages(error.detail)]
-        detail = " ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in errors)
+        detail = " ".join(
+            f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in errors
+        )
         return Problem(error.status_code, "invalid", detail, headers, {"errors": errors})
     detail = error.detail
     code = error.get_codes()
     if isinstance(detail, dict):  # simplejwt's errors: {"detail": …, "code": …, "messages": […]}
         code, detail = detail.get("code", error.default_code), detail.get("detail", error.default_detail)
     code = code if isinstance(code, str) else str(error.default_code)
-    return Problem(error.status_code, str(code), _sentence(str(detail)), headers)
+    return Problem(error.status_code, str(code), str(detail), headers)
 
 
 def _throttled(error: exceptions.Throttled, headers: dict[str, str]) -> Problem:
     wait = max(1, math.ceil(error.wait or 1))
     headers["Retry-After"] = str(wait)
-    headers["RateLimit"] = f'"default";r=0;t={wait}'
-    # A throttle that knows its own policy says it better.
-    headers |= getattr(error, "rate_limit_headers", {})
+    headers |= getattr(error, "rate_limit_headers", {})  # of a throttle that knows its own policy
     return Problem(429, "throttled", f"Too many requests. Try again in {wait} s.", headers)
 
 
@@ -201,7 +206,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _plain(request, Problem(500, "internal_error", "An error of the service, which was logged."), "500.html")
+    return _plain(
+        request, Problem(500, "internal_error", "An error of the service, which was logged."), "500.html"
+    )
 
 
 def unknown_endpoint(request: HttpRequest) -> HttpResponse:

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from captcha_site import problems, views
+from captcha_site import openapi, problems, views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
@@ -18,7 +18,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
 for app in ("accounts", "solving"):
     if find_spec(app) and find_spec(f"{app}.urls"):
         urlpatterns.append(path("", include(f"{app}.urls")))
-urlpatterns.append(re_path(r"^api/", problems.unknown_endpoint))
+urlpatterns += [
+    path("api/schema/", openapi.schema, name="schema"),
+    path("api/docs/", openapi.docs, name="docs"),
+    re_path(r"^api/", problems.unknown_endpoint),
+]
 
 handler400 = problems.bad_request
 handler403 = problems.permission_denied

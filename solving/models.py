@@ -41,7 +41,9 @@ class Solve(models.Model):
     )
     # No index: an account's solves are found through its user or through the ledger.
     account = models.ForeignKey(CreditAccount, on_delete=models.PROTECT, related_name="+", db_index=False)
-    captcha_type = models.CharField(max_length=63, blank=True, help_text="Slug of the type that it was read as.")
+    captcha_type = models.CharField(
+        max_length=63, blank=True, help_text="Slug of the type that it was read as."
+    )
     text = models.TextField(blank=True, help_text="What is written on the image.")
     answer = models.TextField(blank=True, help_text="What to type: the text, or the value of the arithmetic.")
     confidence = models.FloatField(null=True, help_text="Probability that the whole text is right.")
@@ -72,7 +74,9 @@ class IdempotencyKey(models.Model):
     While `status` is empty the first request still runs, or its process died: `claimed_at` tells.
     """
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     key = models.CharField(max_length=255)
     request_hash = models.CharField(max_length=64, help_text="SHA-256 of what was asked.")
     claim = models.UUIDField(help_text="Which of several identical requests may answer.")

@@ -2,61 +2,125 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import solving.models
 from django.conf import settings
 from django.db import migrations, models
 
+import solving.models
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='IdempotencyKey',
+            name="IdempotencyKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=255)),
-                ('request_hash', models.CharField(help_text='SHA-256 of what was asked.', max_length=64)),
-                ('claim', models.UUIDField(help_text='Which of several identical requests may answer.')),
-                ('claimed_at', models.DateTimeField()),
-                ('status', models.PositiveSmallIntegerField(null=True)),
-                ('content_type', models.CharField(blank=True, max_length=100)),
-                ('body', models.BinaryField(null=True)),
-                ('created', models.DateTimeField(db_index=True)),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=255)),
+                ("request_hash", models.CharField(help_text="SHA-256 of what was asked.", max_length=64)),
+                ("claim", models.UUIDField(help_text="Which of several identical requests may answer.")),
+                ("claimed_at", models.DateTimeField()),
+                ("status", models.PositiveSmallIntegerField(null=True)),
+                ("content_type", models.CharField(blank=True, max_length=100)),
+                ("body", models.BinaryField(null=True)),
+                ("created", models.DateTimeField(db_index=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('user', 'key'), name='idempotency_key_unique')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "key"), name="idempotency_key_unique")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Solve',
+            name="Solve",
             fields=[
-                ('id', models.BigIntegerField(default=solving.models.random_id, editable=False, primary_key=True, serialize=False)),
-                ('captcha_type', models.CharField(blank=True, help_text='Slug of the type that it was read as.', max_length=63)),
-                ('text', models.TextField(blank=True, help_text='What is written on the image.')),
-                ('answer', models.TextField(blank=True, help_text='What to type: the text, or the value of the arithmetic.')),
-                ('confidence', models.FloatField(help_text='Probability that the whole text is right.', null=True)),
-                ('characters', models.JSONField(default=list, help_text='A list of [character, confidence].')),
-                ('model_version', models.CharField(blank=True, help_text='The reader, as SLUG/VERSION.', max_length=80)),
-                ('outcome', models.CharField(choices=[('solved', 'Solved'), ('refused', 'Refused')], max_length=7)),
-                ('reason_code', models.CharField(blank=True, max_length=40)),
-                ('reason', models.TextField(blank=True, help_text='Why it was refused.')),
-                ('charged', models.PositiveIntegerField(help_text='Credits.')),
-                ('elapsed_ms', models.FloatField(help_text='Wall time of decoding and reading.')),
-                ('created', models.DateTimeField(default=django.utils.timezone.now)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.creditaccount')),
-                ('user', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='solves', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigIntegerField(
+                        default=solving.models.random_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "captcha_type",
+                    models.CharField(
+                        blank=True, help_text="Slug of the type that it was read as.", max_length=63
+                    ),
+                ),
+                ("text", models.TextField(blank=True, help_text="What is written on the image.")),
+                (
+                    "answer",
+                    models.TextField(
+                        blank=True, help_text="What to type: the text, or the value of the arithmetic."
+                    ),
+                ),
+                (
+                    "confidence",
+                    models.FloatField(help_text="Probability that the whole text is right.", null=True),
+                ),
+                (
+                    "characters",
+                    models.JSONField(default=list, help_text="A list of [character, confidence]."),
+                ),
+                (
+                    "model_version",
+                    models.CharField(blank=True, help_text="The reader, as SLUG/VERSION.", max_length=80),
+                ),
+                (
+                    "outcome",
+                    models.CharField(choices=[("solved", "Solved"), ("refused", "Refused")], max_length=7),
+                ),
+                ("reason_code", models.CharField(blank=True, max_length=40)),
+                ("reason", models.TextField(blank=True, help_text="Why it was refused.")),
+                ("charged", models.PositiveIntegerField(help_text="Credits.")),
+                ("elapsed_ms", models.FloatField(help_text="Wall time of decoding and reading.")),
+                ("created", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.creditaccount",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="solves",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['user', '-created', '-id'], name='solve_history')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('outcome', 'solved'), ('charged', 0), _connector='OR'), name='solve_refused_is_free')],
+                "indexes": [models.Index(fields=["user", "-created", "-id"], name="solve_history")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("outcome", "solved"), ("charged", 0), _connector="OR"),
+                        name="solve_refused_is_free",
+                    )
+                ],
             },
         ),
     ]

@@ -1,0 +1,96 @@
+"""The OpenAPI document of every app's endpoints, and the page that lets one try them."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from captcha_site.problems import CONTENT_TYPE, TYPE_PREFIX
+
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457. Programs decide by `code`, which never changes; `detail` is for people.",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "examples": [TYPE_PREFIX + "insufficient_credits"]},
+        "title": {"type": "string", "examples": ["Payment Required"]},
+        "status": {"type": "integer", "examples": [402]},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "examples": ["insufficient_credits"]},
+        "charged": {
+            "type": "integer",
+            "const": 0,
+            "description": "Where the request could have cost credits.",
+        },
+        "errors": {
+            "type": "array",
+            "description": "With the code `invalid`: what is wrong with which field.",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+EVERYWHERE = {
+    400: "Bad request",
+    401: "Not signed in",
+    429: "Too many requests",
+    503: "Out of order for a moment",
+}
+BY_METHOD = {
+    "post": {
+        402: "Not enough credits",
+        403: "Not allowed",
+        404: "Not found",
+        409: "In conflict with what is there",
+        411: "Without a Content-Length",
+        413: "Too large",
+        415: "Neither a form nor JSON",
+        422: "Understood, but not to be done: see `code`",
+    },
+    "get": {404: "Not found"},
+    "delete": {403: "Not allowed", 404: "Not found"},
+}
+"""What an operation may answer besides its success; which of them applies is said by its own text."""
+
+
+def add_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Add to every operation below ``/api/`` the problems it may answer: a hook of drf-spectacular."""
+    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path, operations in result["paths"].items():
+        if not path.startswith("/api/"):
+            continue
+        for method, operation in operations.items():
+            for status, description in (EVERYWHERE | BY_METHOD.get(method, {})).items():
+                operation["responses"].setdefault(
+                    str(status), {"description": description, "content": content}
+                )
+    return result
+
+
+@require_safe
+def schema(request: HttpRequest) -> HttpResponse:
+    """The OpenAPI 3.1 document as JSON."""
+    response = HttpResponse(_document(), content_type="application/vnd.oai.openapi+json; version=3.1")
+    response["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    """Swagger UI, served by this project alone and without a script or style in the page."""
+    return render(request, "docs.html")
+
+
+@lru_cache(maxsize=1)
+def _document() -> bytes:
+    """Made once a process: it depends on nothing but the code, and takes a tenth of a second."""
+    from drf_spectacular.generators import SchemaGenerator
+
+    return json.dumps(SchemaGenerator().get_schema(request=None, public=True)).encode()

@@ -1,0 +1,71 @@
+"""What the endpoints share that take an image and charge for it."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from solving import services
+from solving.errors import Refused
+from solving.idempotency import Answer, request_hash
+from solving.models import Solve
+from solving.services import Hints, Receipt
+from solving.throttles import SolveThrottle
+from solving.uploads import drain
+
+
+class RateLimitMixin(APIView):
+    """Tells the caller how much of the rate is left."""
+
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in getattr(request, "rate_limit_headers", {}).items():
+            response[name] = value
+        return response
+
+
+class ImageEndpoint(RateLimitMixin):
+    """Solves the image of a request, once for each Idempotency-Key."""
+
+    throttle_classes = (SolveThrottle,)
+    costs_credits: Any = True
+    """Has it said in every error that nothing was charged."""
+
+    def solve(self, image: bytes, hints: Hints, asked: str = "") -> HttpResponse:
+        """The response to an image; `asked` is what else tells one request from another."""
+        key = self.request.META.get("HTTP_IDEMPOTENCY_KEY")
+        if key is None:
+            answer = self.render(services.solve(user=self.request.user, image=image, hints=hints))
+        else:
+            answer = services.solve_once(
+                user=self.request.user,
+                image=image,
+                hints=hints,
+                key=key,
+                request_hash=request_hash(self.request.path, asked, image),
+                render=self.render,
+            )
+        return HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)
+
+    def render(self, receipt: Receipt) -> Answer:
+        """The answer to a solve; a refusal looks like every other error."""
+        solve = receipt.solve
+        if solve.outcome == Solve.Outcome.SOLVED:
+            return self.render_solved(receipt)
+        refused = Refused(solve_id=solve.pk, reason_code=solve.reason_code, reason=solve.reason)
+        response = self.get_exception_handler()(refused, self.get_exception_handler_context())
+        return Answer(response.status_code, response["Content-Type"], response.content)
+
+    def render_solved(self, receipt: Receipt) -> Answer:
+        raise NotImplementedError
+
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        if response.status_code >= 400:
+            drain(request._request)
+        return super().finalize_response(request, response, *args, **kwargs)

@@ -1,0 +1,106 @@
+"""The shapes of requests and answers, for the OpenAPI schema; `history.describe` fills the answers."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from ml.recognition.decoding import NUMERIC
+from solving import hints, history
+from solving.models import MAX_ID, Solve
+
+
+class CharacterSerializer(serializers.Serializer[Any]):
+    char = serializers.CharField()
+    confidence = serializers.FloatField(min_value=0, max_value=1)
+
+
+class SolveSerializer(serializers.Serializer[Solve]):
+    id = serializers.IntegerField(min_value=1, max_value=MAX_ID)
+    text = serializers.CharField(help_text="What is written on the image: `33+2=?`.")
+    answer = serializers.CharField(help_text="What to type: `35`.")
+    captcha_type = serializers.CharField(
+        help_text="The type that it was read as; `general` for no known one."
+    )
+    confidence = serializers.FloatField(
+        min_value=0, max_value=1, allow_null=True, help_text="Probability that the whole text is right."
+    )
+    characters = CharacterSerializer(many=True)
+    model_version = serializers.CharField(help_text="The reader, as SLUG/VERSION.")
+    charged = serializers.IntegerField(min_value=0, help_text="Credits.")
+    elapsed_ms = serializers.FloatField(help_text="Time of decoding and reading.")
+
+
+class SolvedSerializer(SolveSerializer):
+    balance = serializers.IntegerField(min_value=0, help_text="Credits that are left.")
+
+
+class PastSolveSerializer(SolveSerializer):
+    outcome = serializers.ChoiceField(choices=Solve.Outcome.choices)
+    reason_code = serializers.CharField(help_text="Why it was refused; empty for a solved one.")
+    reason = serializers.CharField()
+    created = serializers.DateTimeField()
+
+    def to_representation(self, solve: Solve) -> dict[str, Any]:
+        return history.describe_past(solve)
+
+
+class HintsSerializer(serializers.Serializer[Any]):
+    """Every hint is kept: an answer never violates one."""
+
+    captcha_type = serializers.RegexField(
+        r"^[a-z][a-z0-9_]{1,62}$", required=False, help_text="Read it as this type instead of deciding."
+    )
+    numeric = serializers.ChoiceField(
+        choices=NUMERIC,
+        required=False,
+        help_text="`digits` or `letters` alone, `alphanumeric`: both may occur, `both`: both do occur.",
+    )
+    min_length = serializers.IntegerField(min_value=1, max_value=hints.MAX_LENGTH, required=False)
+    max_length = serializers.IntegerField(min_value=1, max_value=hints.MAX_LENGTH, required=False)
+    case = serializers.ChoiceField(choices=hints.CASE, required=False)
+    alphabet = serializers.CharField(
+        max_length=hints.MAX_ALPHABET, required=False, help_text="The characters that may occur."
+    )
+    math = serializers.BooleanField(
+        required=False, help_text="The image shows a sum; the other hints then hold for its value."
+    )
+    min_confidence = serializers.FloatField(
+        min_value=0, max_value=1, required=False, help_text="Refuse, uncharged, what is less certain."
+    )
+
+
+class ImageFormSerializer(HintsSerializer):
+    image = serializers.FileField(help_text="JPEG, PNG, GIF, BMP or WebP.")
+
+
+class ImageJsonSerializer(HintsSerializer):
+    image = serializers.CharField(help_text="The file's bytes in base64.")
+
+
+class OriginalFormSerializer(serializers.Serializer[Any]):
+    captcha_image = serializers.FileField(help_text="JPEG, PNG, GIF, BMP or WebP.")
+
+
+class DetailSerializer(serializers.Serializer[Any]):
+    detail = serializers.CharField(help_text="Begins with `Oops!` and says whether credits were taken.")
+
+
+class AccuracySerializer(serializers.Serializer[Any]):
+    exact_match = serializers.FloatField(help_text="Share of texts read right, on images never trained on.")
+    low = serializers.FloatField(help_text="Lower end of the 95 % interval (Wilson).")
+    high = serializers.FloatField(help_text="Upper end.")
+    n = serializers.IntegerField(help_text="How many images that was measured on.")
+
+
+class CaptchaTypeSerializer(serializers.Serializer[Any]):
+    slug = serializers.CharField()
+    title = serializers.CharField()
+    example = serializers.CharField(help_text="What may be written on such an image.")
+    alphabet = serializers.CharField(help_text="Every character that may be written on it.")
+    min_length = serializers.IntegerField(allow_null=True)
+    max_length = serializers.IntegerField(allow_null=True)
+    case_sensitive = serializers.BooleanField()
+    arithmetic = serializers.BooleanField(help_text="The answer is the value of what is written.")
+    private = serializers.BooleanField(help_text="Seen and used by you alone.")
+    model_version = serializers.CharField()
+    accuracy = AccuracySerializer(allow_null=True)

@@ -1,0 +1,134 @@
+"""Reading a captcha for a user and charging for it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from ml.recognition.pipeline import Unsolvable
+
+from accounts import credits
+from accounts.models import User
+from ml import registry
+from ml.recognition.decoding import Constraints
+from solving import idempotency
+from solving.errors import AccountGone
+from solving.models import Solve
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What the caller knows about the image. Every hint is kept: an answer never violates one."""
+
+    captcha_type: str | None = None
+    constraints: Constraints = field(default_factory=Constraints)
+    min_confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A stored solve, and the credits that are left after it."""
+
+    solve: Solve
+    balance: int
+
+
+def solve(
+    *,
+    user: User,
+    image: bytes,
+    hints: Hints = Hints(),
+    before_commit: Callable[[Receipt], None] | None = None,
+) -> Receipt:
+    """Read one image, and charge and store it in one transaction: the text is returned after the commit.
+
+    A captcha that cannot be solved is stored as refused and costs nothing; `receipt.solve.outcome` tells.
+    `before_commit` may write what must be committed together with the charge.
+
+    Raises InsufficientCredits, AccountGone, and ImageError for bytes that are no picture: nothing is stored.
+    """
+    account = user.credit_account
+    price = settings.SOLVE_PRICE
+    if account.balance < price:  # keeps an empty account from costing a read; the charge below decides
+        raise credits.InsufficientCredits(balance=account.balance, price=price)
+    row = _read(user, image, hints)
+    with _while_user_exists(user), transaction.atomic():
+        row.charged = price if row.outcome == Solve.Outcome.SOLVED else 0
+        row.save(force_insert=True)
+        balance = account.balance
+        if row.charged:  # last, because it holds the account's row until the commit
+            balance = credits.charge(account_id=account.pk, amount=price, reference=f"solve {row.pk}")
+        receipt = Receipt(row, balance)
+        if before_commit is not None:
+            before_commit(receipt)
+    return receipt
+
+
+def solve_once(
+    *,
+    user: User,
+    image: bytes,
+    hints: Hints,
+    key: str,
+    request_hash: str,
+    render: Callable[[Receipt], idempotency.Answer],
+) -> idempotency.Answer:
+    """`solve`, once for all requests under one Idempotency-Key; each gets the bytes of the first answer.
+
+    Raises KeyReused, StillRunning and MalformedKey besides the errors of `solve`.
+    """
+    with _while_user_exists(user):
+        held = idempotency.claim(user_id=user.pk, key=key, request_hash=request_hash)
+    if isinstance(held, idempotency.Answer):
+        return held
+    answers: list[idempotency.Answer] = []
+
+    def store_answer(receipt: Receipt) -> None:
+        answers.append(render(receipt))
+        idempotency.complete(held, answers[0])
+
+    try:
+        solve(user=user, image=image, hints=hints, before_commit=store_answer)
+    except BaseException:
+        idempotency.release(held)
+        raise
+    return answers[0]
+
+
+def _read(user: User, image: bytes, hints: Hints) -> Solve:
+    """The solve of an image, not yet stored nor charged."""
+    started = time.perf_counter()
+    row = Solve(user_id=user.pk, account_id=user.credit_account.pk)
+    try:
+        recognition = registry.recognizer(user.pk).recognize(
+            image,
+            captcha_type=hints.captcha_type,
+            constraints=hints.constraints,
+            min_confidence=hints.min_confidence,
+        )
+    except Unsolvable as refusal:
+        row.outcome = Solve.Outcome.REFUSED
+        row.reason_code, row.reason = refusal.code, refusal.reason
+        row.captcha_type = hints.captcha_type or ""
+    else:
+        row.outcome = Solve.Outcome.SOLVED
+        row.captcha_type = recognition.captcha_type
+        row.text, row.answer = recognition.text, recognition.answer
+        row.confidence = recognition.confidence
+        row.characters = [[one.char, round(one.confidence, 4)] for one in recognition.characters]
+        row.model_version = recognition.model_version
+    row.elapsed_ms = round((time.perf_counter() - started) * 1000, 3)
+    return row
+
+
+@contextmanager
+def _while_user_exists(user: User) -> Iterator[None]:
+    """A user who is deleted in the middle of a request breaks a foreign key; the client gets a 401 for it."""
+    try:
+        yield
+    except IntegrityError as error:
+        if not User.objects.filter(pk=user.pk).exists():
+            raise AccountGone from error
+        raise

@@ -1,0 +1,149 @@
+"""The one image of a request: a multipart file, or base64 in a JSON object. Nothing is written to disk."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import InMemoryUploadedFile
+from django.core.files.uploadhandler import FileUploadHandler
+from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParserError
+
+from solving.errors import UploadError
+
+FIELDS = ("image", "captcha_image")
+"""Names of the part that holds the image: ours, and the original service's."""
+FORM_OVERHEAD = 64 * 1024
+"""Bytes of a form or a JSON object beside the image itself."""
+DRAIN_LIMIT = 64 * 1024 * 1024
+"""How much of a refused body is read and thrown away, so that its sender sees the answer."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The image's bytes and the other parameters that came with it."""
+
+    image: bytes
+    parameters: Mapping[str, Any]
+
+
+def read_upload(request: HttpRequest) -> Upload:
+    """The image and the parameters of a request whose body has not been read.
+
+    Raises UploadError, and Django's SuspiciousOperation where a form has too many parts.
+    """
+    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        raise UploadError(411, "length_required", "Send the request with a Content-Length, not in chunks.")
+    if request.content_type == "multipart/form-data":
+        _check_length(request, settings.MAX_UPLOAD_BYTES + FORM_OVERHEAD)
+        return _from_form(request)
+    if request.content_type == "application/json":
+        _check_length(request, settings.MAX_UPLOAD_BYTES * 4 // 3 + FORM_OVERHEAD)
+        return _from_json(request)
+    raise UploadError(
+        415,
+        "unsupported_media_type",
+        "Send multipart/form-data with the file as image, or application/json with image in base64.",
+    )
+
+
+def drain(request: HttpRequest) -> None:
+    """Read what is left of the body: on a connection closed before, the answer would be lost."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) > DRAIN_LIMIT:
+        return
+    try:
+        while request.read(64 * 1024):
+            pass
+    except OSError:  # the sender has gone
+        return
+
+
+class MemoryUploadHandler(FileUploadHandler):
+    """Keeps a file in memory; the length of the whole body was checked before."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super().new_file(*args, **kwargs)
+        self.buffer = BytesIO()
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        self.buffer.write(raw_data)
+
+    def file_complete(self, file_size: int) -> InMemoryUploadedFile:
+        return InMemoryUploadedFile(
+            self.buffer, self.field_name, self.file_name or "", self.content_type, file_size, self.charset
+        )
+
+
+def _check_length(request: HttpRequest, limit: int) -> None:
+    try:
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        length = 0
+    if length > limit:
+        raise UploadError(
+            413,
+            "image_too_large",
+            f"The request has {length:,} bytes; an image may have {settings.MAX_UPLOAD_BYTES:,}. "
+            "Send the captcha alone.",
+        )
+
+
+def _from_form(request: HttpRequest) -> Upload:
+    request.upload_handlers = [MemoryUploadHandler(request)]
+    try:
+        form, files = request.POST, request.FILES
+    except (MultiPartParserError, OSError) as error:
+        raise UploadError(400, "body_malformed", f"The form cannot be read: {error}.") from error
+    parts = [part for name in FIELDS for part in files.getlist(name)]
+    for name in files:
+        if name not in FIELDS:
+            raise UploadError(
+                400, "image_unexpected_part", f"The file part {name[:64]!r} is not expected: use image."
+            )
+    if not parts:
+        if any(name in form for name in FIELDS):
+            raise UploadError(
+                400, "image_missing", "The part image is text, not a file: curl takes it as -F image=@FILE."
+            )
+        raise UploadError(400, "image_missing", "The form has no file part named image.")
+    if len(parts) > 1:
+        raise UploadError(400, "image_repeated", f"The form has {len(parts)} images; send exactly one.")
+    for name, values in form.lists():
+        if len(values) > 1:
+            raise UploadError(
+                400, "parameter_repeated", f"The form has the part {name[:64]!r} more than once."
+            )
+    return Upload(parts[0].read(), form.dict())
+
+
+def _from_json(request: HttpRequest) -> Upload:
+    try:
+        body = json.loads(request.read())
+    except (ValueError, RecursionError, OSError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise UploadError(400, "body_malformed", f"The JSON cannot be read: {reason}.") from error
+    if not isinstance(body, dict):
+        raise UploadError(400, "body_malformed", "The JSON must be an object with the member image.")
+    images = [body.pop(name) for name in FIELDS if name in body]
+    if not images:
+        raise UploadError(400, "image_missing", "The JSON has no member image.")
+    if len(images) > 1:
+        raise UploadError(400, "image_repeated", f"The JSON has {len(images)} images; send exactly one.")
+    return Upload(_from_base64(images[0]), body)
+
+
+def _from_base64(text: Any) -> bytes:
+    """Bytes of a base64 text, with or without the ``data:…;base64,`` of a browser and line breaks."""
+    if not isinstance(text, str):
+        raise UploadError(400, "image_not_base64", "The member image must be the file's bytes in base64.")
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UploadError(400, "image_not_base64", f"The member image is not base64: {error}.") from error
