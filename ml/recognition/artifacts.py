@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from .charset import BLANK, Alphabet
-from .images import InputSize
+from ml.recognition.charset import BLANK, Alphabet
+from ml.recognition.images import InputSize
 
 SUMS_FILE = "SHA256SUMS"
 SPEC_FILE = "spec.json"

@@ -15,11 +15,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from . import arithmetic, viterbi
-from .charset import BLANK, Alphabet
-from .constraints import Constraints
+from ml.recognition import arithmetic, viterbi
+from ml.recognition.charset import BLANK, Alphabet
+from ml.recognition.constraints import NUMERIC, Constraints
 
 __all__ = [
+    "NUMERIC",
     "CharacterReading",
     "Constraints",
     "Reading",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .charset import BLANK
+from ml.recognition.charset import BLANK
 
 IMPLAUSIBLE = 11.5
 """A path this many nats (a factor of 100,000) below the best unconstrained one is no reading at all."""

@@ -1,0 +1,234 @@
+"""The networks as ONNX, run by ONNX Runtime on one thread: a reader of one type, and the type classifier.
+
+Open them after a server has forked: a session's threads do not survive a fork.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image
+
+from ml.recognition import arithmetic, artifacts
+from ml.recognition.artifacts import ArtifactError, ReaderSpec, TypesSpec
+from ml.recognition.charset import Alphabet
+from ml.recognition.decoding import Constraints, Reading, constrained_decode, greedy_decode
+from ml.recognition.images import fit
+
+INPUT, OUTPUT = "images", "logits"
+_ANYTHING = Constraints()
+_SUM = Constraints(alphabet=frozenset(arithmetic.CHARACTERS))
+_LARGE_BATCH = 8
+Spec = TypeVar("Spec", ReaderSpec, TypesSpec)
+
+
+class Reader:
+    """Reads the text of one captcha type, or, as the general reader, of any.
+
+    Raises:
+        ArtifactError: the folder is damaged, too large, or its weights do not fit its spec.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        spec, self.sha256, self._session = _open(Path(folder), ReaderSpec)
+        self.spec: ReaderSpec = spec
+        self._folding = None if spec.case_sensitive else _Folding(spec.alphabet)
+        self._alphabet = spec.alphabet if self._folding is None else self._folding.alphabet
+        _check_classes(self._session, spec.alphabet.size, spec)
+
+    def logits(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, height, width, 3) uint8 to (n, frames, classes) float32, not normalised."""
+        return _run(self._session, batch)
+
+    def read(
+        self,
+        image: Image.Image,
+        constraints: Constraints = _ANYTHING,
+        prepared: NDArray[np.uint8] | None = None,
+    ) -> Reading | None:
+        """The text of an RGB picture, None where `constraints` leave no plausible one.
+
+        `prepared` is the picture as `fit` gave it for this reader's input size, if that was done already.
+        """
+        if prepared is None:
+            prepared = fit(image, self.spec.input)
+        return self.decode(self.logits(prepared[None])[0], constraints)
+
+    def decode(self, logits: NDArray[np.float32], constraints: Constraints = _ANYTHING) -> Reading | None:
+        """The text of one picture's logits (frames, classes), None where no plausible one is left.
+
+        The spec's own lengths and case hold besides `constraints`.
+        """
+        scaled = logits / np.float32(self.spec.temperature)
+        alphabet = self._alphabet
+        if self._folding is not None:
+            scaled = self._folding.fold(scaled)
+            alphabet = self._folding.spelled(constraints)
+        combined = _with_spec(constraints, self.spec)
+        if combined is None:
+            return None
+        if combined == _ANYTHING:
+            return greedy_decode(scaled, alphabet)
+        return constrained_decode(scaled, alphabet, combined)
+
+    def sees_nothing(self, logits: NDArray[np.float32]) -> bool:
+        """Whether the logits of one picture show no character at all."""
+        return not logits.argmax(axis=1).any()
+
+
+@dataclass(frozen=True, slots=True)
+class TypeDecision:
+    """The type a picture is taken for (None: no known one), and the probability that it is."""
+
+    slug: str | None
+    confidence: float
+
+
+class TypeClassifier:
+    """Decides which known type a picture is of.
+
+    Raises:
+        ArtifactError: the folder is damaged, too large, or its weights do not fit its spec.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        spec, self.sha256, self._session = _open(Path(folder), TypesSpec)
+        self.spec: TypesSpec = spec
+        self._other = spec.labels.index(artifacts.OTHER)
+        _check_classes(self._session, len(spec.labels), spec)
+
+    def classify(self, prepared: NDArray[np.uint8]) -> TypeDecision:
+        """The type of a picture that `fit` gave for this model's input size, (height, width, 3) uint8.
+
+        None, with the probability of "other", where "other" wins or the winner misses its threshold.
+        """
+        logits = _run(self._session, prepared[None])[0].astype(np.float64) / self.spec.temperature
+        exponentials = np.exp(logits - logits.max())
+        probabilities = (exponentials / exponentials.sum()).tolist()
+        best = max(range(len(probabilities)), key=probabilities.__getitem__)
+        label, probability = self.spec.labels[best], probabilities[best]
+        if label == artifacts.OTHER or probability < self.spec.thresholds.get(label, 0.0):
+            return TypeDecision(None, probabilities[self._other])
+        return TypeDecision(label, probability)
+
+
+class _Folding:
+    """Upper and lower case taken for one: their probabilities add up."""
+
+    def __init__(self, alphabet: Alphabet) -> None:
+        kept: dict[str, int] = {}
+        pairs = []
+        for index, character in enumerate(alphabet.characters, start=1):
+            upper = character.upper()
+            if len(upper) != 1 or upper.lower() != character.lower():
+                upper = character  # letters like ß have no capital of one character
+            if upper in kept:
+                pairs.append((kept[upper], index))
+            else:
+                kept[upper] = index
+        self.alphabet = Alphabet("".join(kept))
+        self._columns = np.array([0, *kept.values()])
+        self._into = np.array([1 + list(kept.values()).index(first) for first, _ in pairs], np.intp)
+        self._from = np.array([second for _, second in pairs], np.intp)
+        self.spelled = lru_cache(maxsize=256)(self._spelled)
+
+    def fold(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits over the folded alphabet."""
+        folded = logits[:, self._columns]
+        if len(self._from):
+            folded[:, self._into] = np.logaddexp(folded[:, self._into], logits[:, self._from])
+        return folded
+
+    def _spelled(self, constraints: Constraints) -> Alphabet:
+        """The folded alphabet in the case that `constraints` ask for, upper where both will do."""
+        spelled = []
+        for upper in self.alphabet.characters:
+            lower = upper.lower()
+            takes_lower = not constraints.allows_character(upper) and constraints.allows_character(lower)
+            spelled.append(lower if takes_lower else upper)
+        return Alphabet("".join(spelled))
+
+
+@lru_cache(maxsize=1024)
+def _with_lengths(constraints: Constraints, low: int | None, high: int | None) -> Constraints | None:
+    """`constraints` within lengths `low` to `high`; None when nothing is left."""
+    lows = [length for length in (constraints.min_length, low) if length is not None]
+    highs = [length for length in (constraints.max_length, high) if length is not None]
+    if lows and highs and max(lows) > min(highs):
+        return None
+    return Constraints(
+        max(lows, default=None),
+        min(highs, default=None),
+        constraints.numeric,
+        constraints.alphabet,
+        constraints.case,
+    )
+
+
+def _with_spec(constraints: Constraints, spec: ReaderSpec) -> Constraints | None:
+    """What the text has to obey; that of a sum, whose value alone is constrained, just the spec."""
+    if constraints.math:
+        return _with_lengths(_SUM, spec.min_length, spec.max_length)
+    return _with_lengths(constraints, spec.min_length, spec.max_length)
+
+
+def _open(folder: Path, kind: type[Spec]) -> tuple[Spec, str, onnxruntime.InferenceSession]:
+    """Spec, SHA-256 of the weights, and a session on exactly the bytes that were hashed."""
+    sums = artifacts.read_checksums(folder)
+    try:
+        text = artifacts.read_file(folder, artifacts.SPEC_FILE, sums).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{folder}: {artifacts.SPEC_FILE} is no UTF-8 text") from error
+    spec = artifacts.parse_spec(text)
+    if not isinstance(spec, kind):
+        raise ArtifactError(f"{folder}: holds {spec.kind}, not {kind.kind}")
+    name = artifacts.model_file(spec)
+    session = _session(artifacts.read_file(folder, name, sums), f"{folder}: {name}")
+    return spec, sums[name], session
+
+
+def _session(model: bytes, where: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # Widths differ from picture to picture: a memory plan for each would only pile up.
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class
+        raise ArtifactError(f"{where} is no model that ONNX Runtime can load ({error})") from error
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if [i.name for i in inputs] != [INPUT] or inputs[0].type != "tensor(uint8)":
+        raise ArtifactError(f"{where} must take one uint8 input named {INPUT}")
+    if [o.name for o in outputs] != [OUTPUT] or outputs[0].type != "tensor(float)":
+        raise ArtifactError(f"{where} must give one float output named {OUTPUT}")
+    return session
+
+
+def _check_classes(session: onnxruntime.InferenceSession, classes: int, spec: ReaderSpec | TypesSpec) -> None:
+    given = session.get_outputs()[0].shape[-1]
+    # An exporter may leave the last dimension unnamed; then the first reading would tell.
+    if isinstance(given, int) and given != classes:
+        raise ArtifactError(f"{spec.name}: the network gives {given} classes, its spec names {classes}")
+
+
+def _run(session: onnxruntime.InferenceSession, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    options = _shrinking_arena() if len(batch) > _LARGE_BATCH else None
+    logits: NDArray[np.float32] = session.run([OUTPUT], {INPUT: batch}, options)[0]
+    return logits
+
+
+@lru_cache(maxsize=1)
+def _shrinking_arena() -> onnxruntime.RunOptions:
+    """Gives the memory of a large batch back after the run, where the arena would keep it for good."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
