@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import tokens
+from accounts.authentication import UserRequest
 from accounts.login import log_in
 from accounts.models import LedgerEntry
 from accounts.pagination import NewestFirst
@@ -29,6 +30,9 @@ class TokenEndpoint(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     throttle_classes = (TokenThrottle,)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return "Bearer"  # without it a refused token would be a 403
 
 
 class TokenView(TokenEndpoint):
@@ -101,7 +105,7 @@ class AccountView(APIView):
         responses={200: AccountSerializer},
         tags=["account"],
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: UserRequest) -> Response:
         """Who is calling, and how many credits are left."""
         return Response(AccountSerializer(request.user).data)
 

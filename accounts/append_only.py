@@ -1,8 +1,8 @@
 """Triggers that keep the ledger append-only, for PostgreSQL and SQLite.
 
-A migration that remakes the ledger's table on SQLite (any AlterField does) drops its triggers without a word:
-such a migration ends with ``RunPython(install_in_migration)``. The system check ``accounts.E001`` notices when
-it did not.
+A migration that remakes the ledger's table on SQLite (any AlterField does) drops its triggers without a
+word: such a migration ends with ``RunPython(install_in_migration)``. The system check ``accounts.E001``
+notices when it did not.
 """
 
 from collections.abc import Iterator
@@ -29,6 +29,7 @@ _POSTGRESQL = {
 _POSTGRESQL_FUNCTION = f"""
     CREATE OR REPLACE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION '{MESSAGE}' USING ERRCODE = 'restrict_violation'; END $$"""
+_ID_TAKEN = "EXISTS (SELECT 1 FROM accounts_ledgerentry WHERE id = NEW.id)"
 _SQLITE = {
     "ledger_refuses_update": (
         f"CREATE TRIGGER ledger_refuses_update BEFORE UPDATE ON {TABLE} "
@@ -40,8 +41,7 @@ _SQLITE = {
     ),
     # INSERT OR REPLACE deletes the old row without firing its DELETE trigger.
     "ledger_refuses_replace": (
-        f"CREATE TRIGGER ledger_refuses_replace BEFORE INSERT ON {TABLE} "
-        f"WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id) "
+        f"CREATE TRIGGER ledger_refuses_replace BEFORE INSERT ON {TABLE} WHEN {_ID_TAKEN} "
         f"BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END"
     ),
 }

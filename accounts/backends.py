@@ -12,7 +12,7 @@ from accounts.models import User
 
 
 class AccountBackend(ModelBackend):
-    """Django's own backend within the budget of tries. Stands behind django-axes in AUTHENTICATION_BACKENDS."""
+    """Django's own backend, within the budget of tries. It stands behind the one of django-axes."""
 
     def authenticate(
         self,

@@ -10,9 +10,7 @@ from accounts import append_only
 
 
 @register(Tags.database)
-def check_ledger_triggers(
-    *, databases: Sequence[str] | None = None, **kwargs: Any
-) -> list[CheckMessage]:
+def check_ledger_triggers(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Run by ``migrate`` and by ``check --database default``."""
     errors: list[CheckMessage] = []
     for alias in databases or []:
@@ -24,7 +22,7 @@ def check_ledger_triggers(
                 Error(
                     f"The ledger of database {alias!r} lacks the triggers {', '.join(sorted(absent))}: "
                     "its entries can be changed.",
-                    hint="A migration remade the table; end it with accounts.append_only.install_in_migration.",
+                    hint="End the migration that remade the table with append_only.install_in_migration.",
                     id="accounts.E001",
                 )
             )

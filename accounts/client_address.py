@@ -29,7 +29,7 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def client_network(request: HttpRequest) -> str | None:
-    """What limits count by: the IPv4 address, or the first address of the IPv6 /64 that one client commands."""
+    """What limits count by: an IPv4 address, or the first address of the IPv6 /64 that one client has."""
     address = _parse(client_address(request) or "")
     if isinstance(address, IPv6Address):
         return str(ip_network((address, 64), strict=False).network_address)

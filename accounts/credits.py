@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
 
 from accounts.errors import AccountError
@@ -17,18 +17,20 @@ from accounts.models import CreditAccount, LedgerEntry, User
 # Far above any real purchase, and far enough below 2**63 that no sum of them overflows a column.
 MAX_AMOUNT = 1_000_000_000
 
-_ACCOUNTS = CreditAccount._meta.db_table
-_ENTRIES = LedgerEntry._meta.db_table
-
-_DEBIT = f"""
-    UPDATE {_ACCOUNTS} SET balance = balance - %s, last_charged = %s
+_DEBIT = """
+    UPDATE accounts_creditaccount SET balance = balance - %s, last_charged = %s
     WHERE id = %s AND balance >= %s RETURNING balance"""
-_ENTRY = f"""
-    INSERT INTO {_ENTRIES} (account_id, amount, balance_after, kind, reference, reason, actor, created)"""
+_ENTRY = """
+    INSERT INTO accounts_ledgerentry
+        (account_id, amount, balance_after, kind, reference, reason, actor, created)"""
 # One statement where the database can put a change into WITH: one round trip less while the row is locked.
-_DEBIT_WITH_ENTRY = f"""
-    WITH debited AS ({_DEBIT})
-    {_ENTRY} SELECT %s, %s, balance, %s, %s, '', '', %s FROM debited RETURNING balance_after"""
+_DEBIT_WITH_ENTRY = " ".join(
+    [
+        f"WITH debited AS ({_DEBIT})",
+        _ENTRY,
+        "SELECT %s, %s, balance, %s, %s, '', '', %s FROM debited RETURNING balance_after",
+    ]
+)
 
 
 class InsufficientCredits(AccountError):
@@ -45,6 +47,16 @@ class InsufficientCredits(AccountError):
     @property
     def extensions(self) -> dict[str, Any]:
         return {"balance": self.balance, "price": self.price}
+
+
+class AlreadyGranted(AccountError):
+    """A grant with the same reference was made before. Nothing was changed."""
+
+    status = 409
+    code = "already_granted"
+
+    def __init__(self) -> None:
+        super().__init__("This change was already made.")
 
 
 def charge(*, account_id: int, amount: int, reference: str, kind: str = LedgerEntry.Kind.CHARGE) -> int:
@@ -106,20 +118,28 @@ def refund(*, account_id: int, amount: int, reference: str, reason: str = "", ac
     """Give ``amount`` > 0 charged credits back."""
     if not 0 < amount <= MAX_AMOUNT:
         raise ValueError(f"a refund is between 1 and {MAX_AMOUNT} credits, not {amount}")
-    return _enter(account_id, amount, LedgerEntry.Kind.REFUND, reference=reference, reason=reason, actor=actor)
+    kind = LedgerEntry.Kind.REFUND
+    return _enter(account_id, amount, kind, reference=reference, reason=reason, actor=actor)
 
 
-def grant(*, user: User, amount: int, reason: str, actor: str | User) -> LedgerEntry:
+def grant(*, user: User, amount: int, reason: str, actor: str | User, reference: str = "") -> LedgerEntry:
     """Add credits by a person's decision, or take them with a negative ``amount``.
 
-    Raises InsufficientCredits where the balance would go below zero: never clamped.
+    Raises InsufficientCredits where the balance would go below zero: never clamped. With a ``reference`` it
+    is made once: the second time raises AlreadyGranted.
     """
     if amount == 0 or abs(amount) > MAX_AMOUNT:
         raise ValueError(f"a grant is between 1 and {MAX_AMOUNT} credits, not {amount}")
     if not reason.strip():
         raise ValueError("a grant needs a reason")
     name = actor if isinstance(actor, str) else actor.get_username()
-    return _enter(user.credit_account.pk, amount, LedgerEntry.Kind.GRANT, reason=reason.strip(), actor=name)
+    account_id, kind = user.credit_account.pk, LedgerEntry.Kind.GRANT
+    try:
+        return _enter(account_id, amount, kind, reference=reference, reason=reason.strip(), actor=name)
+    except IntegrityError as error:
+        if LedgerEntry.objects.filter(account_id=account_id, kind=kind, reference=reference).exists():
+            raise AlreadyGranted from error
+        raise
 
 
 def open_account(*, user: User, gift: int) -> CreditAccount:

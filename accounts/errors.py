@@ -1,6 +1,6 @@
 """What can go wrong with an account, and how it is told over HTTP.
 
-``status`` and ``code`` are the whole mapping: a face that answers HTTP reads them, nothing else knows about it.
+``status`` and ``code`` are the whole mapping: what answers HTTP reads them, nothing else knows about it.
 """
 
 from typing import Any, ClassVar

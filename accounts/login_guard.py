@@ -1,14 +1,14 @@
 """How many passwords may be tried.
 
 django-axes closes one name for one network after a few failures. Beside it each name has a budget of
-LOGIN_GUESSES_PER_HOUR tries from all networks together, so that a hundred addresses get no further than one. A network
-that the owner has logged in from has a budget of its own and is not closed by what others do.
+LOGIN_GUESSES_PER_HOUR tries from all networks together, so that a hundred addresses get no further than one.
+A network that the owner has logged in from has a budget of its own and is not closed by what others do.
 
 Names are counted as they are typed, whether or not such a user exists: the answers tell nothing about it.
 """
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
@@ -23,15 +23,14 @@ from accounts.models import LoginAddress, LoginBudget, User
 WINDOW = timedelta(hours=1)
 ADDRESSES_KEPT = 50  # a user
 
-_BUDGETS = LoginBudget._meta.db_table
 # One statement, because a thousand guesses may arrive at once. No row comes back when the budget is spent.
-_SPEND = f"""
-    INSERT INTO {_BUDGETS} (key, window_start, used) VALUES (%s, %s, 1)
+_SPEND = """
+    INSERT INTO accounts_loginbudget AS budget (key, window_start, used) VALUES (%s, %s, 1)
     ON CONFLICT (key) DO UPDATE SET
-        used = CASE WHEN {_BUDGETS}.window_start <= %s THEN 1 ELSE {_BUDGETS}.used + 1 END,
-        window_start = CASE WHEN {_BUDGETS}.window_start <= %s THEN excluded.window_start
-                       ELSE {_BUDGETS}.window_start END
-    WHERE {_BUDGETS}.window_start <= %s OR {_BUDGETS}.used < %s
+        used = CASE WHEN budget.window_start <= %s THEN 1 ELSE budget.used + 1 END,
+        window_start = CASE WHEN budget.window_start <= %s THEN excluded.window_start
+            ELSE budget.window_start END
+    WHERE budget.window_start <= %s OR budget.used < %s
     RETURNING used"""
 
 
@@ -69,10 +68,10 @@ def spend_guess(key: str) -> bool:
 
 def seconds_left(key: str) -> int:
     """Until the budget is full again."""
-    started: datetime | None = LoginBudget.objects.filter(key=key).values_list("window_start", flat=True).first()
-    if started is None:
+    budget = LoginBudget.objects.filter(key=key).first()
+    if budget is None:
         return 1
-    return max(1, int((started + WINDOW - timezone.now()).total_seconds()))
+    return max(1, int((budget.window_start + WINDOW - timezone.now()).total_seconds()))
 
 
 def remember_login(*, user: User, network: str | None, key: str) -> None:
@@ -80,9 +79,7 @@ def remember_login(*, user: User, network: str | None, key: str) -> None:
     LoginBudget.objects.filter(key=key, used__gt=0).update(used=F("used") - 1)
     if network is None:
         return
-    LoginAddress.objects.update_or_create(
-        user=user, network=network, defaults={"last_login": timezone.now()}
-    )
+    LoginAddress.objects.update_or_create(user=user, network=network, defaults={"last_login": timezone.now()})
     newest = LoginAddress.objects.filter(user=user).order_by("-last_login").values_list("pk", flat=True)
     if old := list(newest[ADDRESSES_KEPT:]):
         LoginAddress.objects.filter(pk__in=old).delete()

@@ -35,9 +35,9 @@ class User(AbstractUser):
     email = models.EmailField("e-mail address")
     time_updated = models.DateTimeField("changed", auto_now=True)
 
-    objects: ClassVar[AccountUserManager] = AccountUserManager()  # type: ignore[assignment]
+    objects: ClassVar[AccountUserManager] = AccountUserManager()
 
-    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]
+    class Meta(AbstractUser.Meta):
         constraints = [
             models.UniqueConstraint(
                 Lower("username"),
@@ -52,7 +52,7 @@ class User(AbstractUser):
         ]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; a new user gets an empty credit account, whichever way it was made (form, command, service)."""
+        """Save; a new user gets an empty credit account, whichever form, command or service made it."""
         if not self._state.adding:
             super().save(*args, **kwargs)
             return
@@ -62,7 +62,7 @@ class User(AbstractUser):
 
 
 class CreditAccount(models.Model):
-    """A balance in whole credits. It outlives its user: the entries of a deleted user stay, without a name."""
+    """A balance in whole credits. It outlives its user: a deleted user's entries stay, without a name."""
 
     user = models.OneToOneField(
         User, null=True, blank=True, on_delete=models.SET_NULL, related_name="credit_account"
@@ -73,7 +73,9 @@ class CreditAccount(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(balance__gte=0), name="credit_account_balance_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(balance__gte=0), name="credit_account_balance_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -81,7 +83,7 @@ class CreditAccount(models.Model):
 
 
 class LedgerEntry(models.Model):
-    """One change of one balance. Never changed, never deleted: triggers refuse both (``accounts.append_only``)."""
+    """One change of one balance. Triggers refuse to change or delete it (``accounts.append_only``)."""
 
     class Kind(models.TextChoices):
         GIFT = "gift", "gift at sign-up"
@@ -91,7 +93,9 @@ class LedgerEntry(models.Model):
         CLOSING = "closing", "account closed"
 
     # No index of its own: the one below begins with the same column.
-    account = models.ForeignKey(CreditAccount, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    account = models.ForeignKey(
+        CreditAccount, on_delete=models.PROTECT, related_name="entries", db_index=False
+    )
     amount = models.BigIntegerField(help_text="Credits added; negative when taken.")
     balance_after = models.BigIntegerField()
     kind = models.CharField(max_length=10, choices=Kind)
@@ -104,13 +108,25 @@ class LedgerEntry(models.Model):
     class Meta:
         verbose_name_plural = "ledger entries"
         ordering = ["-id"]
-        indexes = [models.Index(fields=["account", "-id"], name="ledger_entry_account")]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="ledger_entry_account"),
+            # For the admin's filter; charges, nearly all of the table, cost nothing in it.
+            models.Index(
+                fields=["kind", "-id"], name="ledger_entry_kind", condition=~models.Q(kind="charge")
+            ),
+        ]
         constraints = [
+            models.UniqueConstraint(
+                fields=["account", "reference"],
+                name="ledger_entry_grant_once",
+                condition=models.Q(kind="grant") & ~models.Q(reference=""),
+            ),
             models.CheckConstraint(
                 condition=models.Q(balance_after__gte=0), name="ledger_entry_balance_not_negative"
             ),
             models.CheckConstraint(
-                condition=~models.Q(amount=0) | models.Q(kind="closing"), name="ledger_entry_changes_something"
+                condition=~models.Q(amount=0) | models.Q(kind="closing"),
+                name="ledger_entry_changes_something",
             ),
         ]
 

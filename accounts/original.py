@@ -12,6 +12,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from accounts import credits, services, tokens
+from accounts.authentication import UserRequest
 from accounts.errors import InvalidCredentials
 from accounts.login import log_in
 from accounts.models import User
@@ -20,8 +21,8 @@ from accounts.serializers import (
     AccountInfoEnvelopeSerializer,
     AccountInfoSerializer,
     BearerTokenSerializer,
-    CreditAmountSerializer,
     CredentialsSerializer,
+    CreditAmountSerializer,
     DeleteUserSerializer,
     DetailSerializer,
     MessageSerializer,
@@ -93,7 +94,7 @@ class GetAccountInfoView(APIView):
         responses={200: AccountInfoEnvelopeSerializer, 401: REFUSED, 429: REFUSED},
         tags=["original"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: UserRequest) -> Response:
         """Who is calling, and how many credits are left."""
         return Response({"account_info": AccountInfoSerializer(request.user).data})
 
@@ -117,7 +118,7 @@ class AddCreditBalanceView(APIView):
         },
         tags=["original"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: UserRequest) -> Response:
         """Change a user's balance; for administrators."""
         body = _parsed(CreditAmountSerializer, request.data)
         credits.grant(
@@ -148,7 +149,7 @@ class DeleteUserView(APIView):
         },
         tags=["original"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: UserRequest) -> Response:
         """Delete somebody else's account; for administrators."""
         user = _user(_parsed(DeleteUserSerializer, request.query_params)["delete_user_id"])
         if user.is_superuser and not request.user.is_superuser:

@@ -16,10 +16,10 @@ class NewestFirst(CursorPagination):
     max_page_size = 200
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """The stock class passes a made-up position on to the database, which answers it with an exception."""
+        """The stock class passes a made-up position on to the database, which answers with an exception."""
         cursor = super().decode_cursor(request)
         if cursor is not None and cursor.position is not None:
-            position = cursor.position
+            position = str(cursor.position)
             if not (position.isascii() and position.isdigit() and int(position) <= MAX_ID):
                 raise NotFound(self.invalid_cursor_message)
         return cursor

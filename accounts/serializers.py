@@ -103,7 +103,10 @@ class DetailSerializer(serializers.Serializer[None]):
 class AccountSerializer(serializers.ModelSerializer[User]):
     balance = serializers.IntegerField(source="credit_account.balance", read_only=True, help_text="Credits.")
     last_used = serializers.DateTimeField(
-        source="credit_account.last_charged", read_only=True, allow_null=True, help_text="The last paid solve."
+        source="credit_account.last_charged",
+        read_only=True,
+        allow_null=True,
+        help_text="The last paid solve.",
     )
     created = serializers.DateTimeField(source="date_joined", read_only=True)
 

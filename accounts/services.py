@@ -16,8 +16,8 @@ from accounts.models import LoginBudget, User
 def register_user(*, username: str, email: str, password: str) -> User:
     """A new user with the sign-up gift (SIGNUP_CREDITS) on the account.
 
-    Raises DuplicateUsername and DuplicateEmail, whatever the case of the letters, and Django's ValidationError
-    by field for a name, an address or a password that will not do.
+    Raises DuplicateUsername and DuplicateEmail, whatever the case of the letters, and Django's
+    ValidationError by field for a name, an address or a password that will not do.
     """
     user = User(username=username, email=User.objects.normalize_email(email))
     _validate_new(user, password)
@@ -95,7 +95,7 @@ def _validate_new(user: User, password: str) -> None:
     except ValidationError as error:
         problems["password"] = error.messages
     if problems:
-        raise ValidationError(problems)  # type: ignore[arg-type]
+        raise ValidationError(problems)
 
 
 def _refuse_duplicate(user: User) -> None:

@@ -1,6 +1,7 @@
 """Making, refreshing and checking JSON web tokens."""
 
 from datetime import timedelta
+from typing import cast
 
 from django.conf import settings
 from django.db import transaction
@@ -28,15 +29,16 @@ def token_pair(*, user: User) -> dict[str, str]:
 
 
 def refresh_pair(refresh_token: str) -> dict[str, str]:
-    """A new pair for a refresh token, which is spent by it: the second of two requests with the same one fails.
+    """A new pair for a refresh token, which is spent: the second request with the same one fails.
 
     Raises AuthenticationFailed: unlike the stock view also for a deleted user, and for a changed password.
     """
     refresh = _refresh_token(refresh_token)
     user = user_of(refresh)
     with transaction.atomic():
-        _, first = refresh.blacklist()
-        if not first:
+        # The stock method's annotation is wrong: it returns what get_or_create() does.
+        _, first_use = cast(tuple[BlacklistedToken, bool], refresh.blacklist())
+        if not first_use:
             raise AuthenticationFailed(INVALID, code="token_not_valid")
         return token_pair(user=user)
 

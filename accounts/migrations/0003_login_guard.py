@@ -6,30 +6,57 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0002_append_only_ledger'),
+        ("accounts", "0002_append_only_ledger"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='LoginBudget',
+            name="LoginBudget",
             fields=[
-                ('key', models.CharField(help_text='SHA-256 of what is being counted.', max_length=64, primary_key=True, serialize=False)),
-                ('window_start', models.DateTimeField(db_index=True)),
-                ('used', models.PositiveIntegerField()),
+                (
+                    "key",
+                    models.CharField(
+                        help_text="SHA-256 of what is being counted.",
+                        max_length=64,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("window_start", models.DateTimeField(db_index=True)),
+                ("used", models.PositiveIntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='LoginAddress',
+            name="LoginAddress",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('network', models.GenericIPAddressField(help_text='An IPv4 address, or the first address of an IPv6 /64.')),
-                ('last_login', models.DateTimeField()),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='login_addresses', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "network",
+                    models.GenericIPAddressField(
+                        help_text="An IPv4 address, or the first address of an IPv6 /64."
+                    ),
+                ),
+                ("last_login", models.DateTimeField()),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="login_addresses",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('user', 'network'), name='login_address_once_a_user')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "network"), name="login_address_once_a_user")
+                ],
             },
         ),
     ]

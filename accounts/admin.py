@@ -1,0 +1,265 @@
+"""The back office: users, their credits, and the ledger."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Lower
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from rest_framework_simplejwt.token_blacklist import admin as token_admin
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+
+from accounts import credits, selectors, services
+from accounts.admin_forms import ChangeUserForm, CreditsForm, DeleteUserForm, NewUserForm
+from accounts.admin_lists import LimitedPaginator
+from accounts.errors import AccountError
+from accounts.models import CreditAccount, LedgerEntry, User
+
+# Their pages show whole refresh tokens: whoever may look could log in as anybody.
+admin.site.unregister((OutstandingToken, BlacklistedToken))
+assert token_admin  # imported first, so that there is something to unregister  # noqa: S101
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    add_form = NewUserForm
+    form = ChangeUserForm
+    list_display = ("username", "email", "balance", "last_use", "is_active", "is_staff", "date_joined")
+    list_filter = ("is_active", "is_staff", "is_superuser", "date_joined", "credit_account__last_charged")
+    list_select_related = ("credit_account",)
+    search_fields = ("username", "email")
+    ordering = ("-id",)
+    paginator = LimitedPaginator
+    show_full_result_count = False
+    actions = ("change_credits", "suspend", "reactivate")
+    readonly_fields = ("balance", "last_use", "ledger", "last_login", "date_joined", "time_updated")
+    fieldsets = (
+        (None, {"fields": ("username", "email", "password")}),
+        ("Credits", {"fields": ("balance", "last_use", "ledger")}),
+        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Dates", {"fields": ("date_joined", "last_login", "time_updated")}),
+    )
+    add_fieldsets = (
+        (
+            None,
+            {
+                "classes": ("wide",),
+                "fields": ("username", "email", "usable_password", "password1", "password2"),
+            },
+        ),
+    )
+    delete_confirmation_template = "admin/accounts/user/delete_confirmation.html"
+
+    @admin.display(ordering="credit_account__balance", description="balance")
+    def balance(self, user: User) -> int:
+        return user.credit_account.balance
+
+    @admin.display(ordering="credit_account__last_charged", description="last use", empty_value="never")
+    def last_use(self, user: User) -> Any:
+        return user.credit_account.last_charged
+
+    @admin.display(description="ledger")
+    def ledger(self, user: User) -> str:
+        entries = reverse("admin:accounts_ledgerentry_changelist")
+        return format_html(
+            '<a href="{}?account__id__exact={}">all entries</a>', entries, user.credit_account.pk
+        )
+
+    # Who may do what. Only superusers touch superusers and give rights, or rights would grow by themselves.
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _within_reach(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _within_reach(request, obj)
+
+    def has_credits_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.change_creditaccount")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        fields = tuple(super().get_readonly_fields(request, obj))
+        if not request.user.is_superuser:
+            fields += ("is_staff", "is_superuser", "groups", "user_permissions")
+        return fields
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)  # one at a time, by name
+        return actions
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            credits.open_account(user=obj, gift=settings.SIGNUP_CREDITS)
+
+    # Actions
+
+    @admin.action(description="Add or take credits", permissions=["credits"])
+    def change_credits(self, request: HttpRequest, users: QuerySet[User]) -> HttpResponse | None:
+        """The form, then what would come of it, then the change: for all the chosen users or for none."""
+        chosen = list(users.select_related("credit_account").order_by("username"))
+        step = request.POST.get("step", "")
+        form = CreditsForm(request.POST if step else None)
+        template = "admin/accounts/user/change_credits.html"
+        amount = 0
+        if step and form.is_valid():
+            if step == "apply" and self._apply_credits(request, chosen, form):
+                return None
+            amount = form.cleaned_data["amount"]
+            short = [user.username for user in chosen if user.credit_account.balance + amount < 0]
+            if short:
+                form.add_error("amount", f"That is more than these have: {', '.join(short)}.")
+            elif step == "preview":
+                template = "admin/accounts/user/confirm_credits.html"
+        context = self.admin_site.each_context(request) | {
+            "title": "Add or take credits",
+            "opts": self.opts,
+            "form": form,
+            "rows": [(user, user.credit_account.balance + amount) for user in chosen],
+            "media": self.media + form.media,
+        }
+        return TemplateResponse(request, template, context)
+
+    def _apply_credits(self, request: HttpRequest, users: list[User], form: CreditsForm) -> bool:
+        amount, reason = form.cleaned_data["amount"], form.cleaned_data["reason"]
+        try:
+            with transaction.atomic():
+                for user in sorted(users, key=lambda user: user.pk):  # one order of locks for everybody
+                    credits.grant(
+                        user=user,
+                        amount=amount,
+                        reason=reason,
+                        actor=request.user.get_username(),
+                        reference=form.cleaned_data["once"],
+                    )
+                    self.log_change(request, user, f"{amount:+d} credits: {reason}")
+        except AccountError as error:
+            form.add_error(None, str(error))
+            return False
+        self.message_user(request, f"{amount:+d} credits for {len(users)} user(s).", messages.SUCCESS)
+        return True
+
+    @admin.action(description="Suspend", permissions=["change"])
+    def suspend(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        for user in users:
+            self._refuse_out_of_reach(request, user)
+            try:
+                services.suspend_user(user=user, actor=_actor(request))
+            except AccountError as error:
+                self.message_user(request, f"{user.username}: {error}", messages.ERROR)
+            else:
+                self.log_change(request, user, "suspended")
+                self.message_user(request, f"{user.username} is suspended.", messages.SUCCESS)
+
+    @admin.action(description="Reactivate", permissions=["change"])
+    def reactivate(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        for user in users:
+            self._refuse_out_of_reach(request, user)
+            services.reactivate_user(user=user)
+            self.log_change(request, user, "reactivated")
+            self.message_user(request, f"{user.username} may log in again.", messages.SUCCESS)
+
+    def _refuse_out_of_reach(self, request: HttpRequest, user: User) -> None:
+        if not self.has_change_permission(request, user):
+            raise PermissionDenied
+
+    # Deletion
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show what goes and what stays, and delete once the name was typed."""
+        user = self.get_object(request, object_id)
+        if user is None:
+            raise Http404
+        if not self.has_delete_permission(request, user):
+            raise PermissionDenied
+        form = DeleteUserForm(request.POST or None, user=user)
+        if request.method == "POST" and form.is_valid():
+            user_id, username = user.pk, user.username
+            try:
+                with transaction.atomic():
+                    self.log_deletions(request, User.objects.filter(pk=user_id))
+                    services.delete_user(user=user, actor=_actor(request))
+            except AccountError as error:
+                form.add_error(None, str(error))
+            else:
+                self.message_user(request, f"User {username} (ID {user_id}) is deleted.", messages.SUCCESS)
+                return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
+        context = self.admin_site.each_context(request) | {
+            "title": f"Delete the user {user.username}",
+            "opts": self.opts,
+            "form": form,
+            "object": user,
+            "belongings": selectors.belongings(user),
+            "media": self.media + form.media,
+        }
+        return TemplateResponse(request, self.delete_confirmation_template, context)
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(admin.ModelAdmin):
+    """To look at only: entries are made by solving, by the action above, and never by hand."""
+
+    list_display = (
+        "created",
+        "owner",
+        "kind",
+        "amount",
+        "balance_after",
+        "reference",
+        "reason",
+        "actor",
+    )
+    list_filter = ("kind",)
+    list_select_related = ("account__user",)
+    list_per_page = 50
+    ordering = ("-id",)
+    sortable_by = ()
+    paginator = LimitedPaginator
+    show_full_result_count = False
+    search_fields = ("account",)
+    search_help_text = "The whole user name, or the number of an account."
+
+    @admin.display(description="user")
+    def owner(self, entry: LedgerEntry) -> str:
+        user = entry.account.user
+        return user.username if user else f"account {entry.account_id}, deleted"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[LedgerEntry], search_term: str
+    ) -> tuple[QuerySet[LedgerEntry], bool]:
+        """By exact name or number: a substring would read the whole ledger."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        accounts = CreditAccount.objects.annotate(name=Lower("user__username")).filter(name=term.lower())
+        if term.isascii() and term.isdigit() and len(term) < 19:
+            accounts |= CreditAccount.objects.annotate(name=Lower("user__username")).filter(pk=int(term))
+        return queryset.filter(account__in=list(accounts.values_list("pk", flat=True))), False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: LedgerEntry | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: LedgerEntry | None = None) -> bool:
+        return False
+
+
+def _within_reach(request: HttpRequest, user: User | None) -> bool:
+    return user is None or not user.is_superuser or request.user.is_superuser
+
+
+def _actor(request: HttpRequest) -> User:
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
