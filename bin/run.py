@@ -98,9 +98,8 @@ def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
 
 def solve(url: str) -> str:
     """The text that the service reads in the sample, asked for just as the printed curl does."""
-    token = request(f"{url}/get_token", *multipart({"username": b"test", "password": b"test"}))[
-        "access_token"
-    ]
+    log_in = multipart({"username": b"test", "password": b"test"})
+    token = request(f"{url}/get_token", *log_in)["access_token"]
     body, headers = multipart({"captcha_image": SAMPLE.read_bytes()}, file_name=SAMPLE.name)
     return str(request(f"{url}/upload_captcha", body, headers | {"Authorization": f"Bearer {token}"}))
 
@@ -109,14 +108,12 @@ def multipart(fields: dict[str, bytes], file_name: str | None = None) -> tuple[b
     """The body and headers of a form; its fields are files when ``file_name`` is given."""
     boundary = "----captcha-solving-service-first-solve"
     attribute = f'; filename="{file_name}"' if file_name else ""
-    body = b"".join(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{attribute}\r\n\r\n'.encode()
-        + value
-        + b"\r\n"
-        for name, value in fields.items()
-    )
-    content_type = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    return body + f"--{boundary}--\r\n".encode(), content_type
+    body = b""
+    for name, value in fields.items():
+        header = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{attribute}\r\n\r\n'
+        body += header.encode() + value + b"\r\n"
+    body += f"--{boundary}--\r\n".encode()
+    return body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
 
 def request(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:

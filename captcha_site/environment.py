@@ -1,8 +1,10 @@
 """Typed access to environment variables. A value that does not parse stops the start and is named."""
 
 import os
+import re
 import secrets
 from collections.abc import Iterable
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -46,6 +48,32 @@ def words(name: str, default: Iterable[str] = ()) -> list[str]:
     if value is None:
         return list(default)
     return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def choice(name: str, default: str, choices: Iterable[str]) -> str:
+    value = text(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name}={value!r} is none of {', '.join(choices)}.")
+    return value
+
+
+def rate(name: str, default: str) -> str:
+    """How often something is allowed, e.g. ``10/hour``."""
+    value = text(name, default)
+    if not re.fullmatch(r"[1-9]\d*/(second|minute|min|hour|day|[smhd])", value):
+        raise ImproperlyConfigured(f"{name}={value!r} is not a rate such as 10/hour, 60/min or 5/second.")
+    return value
+
+
+def networks(name: str) -> list[str]:
+    """Addresses and networks, e.g. ``10.0.0.7, 172.16.0.0/12``."""
+    values = words(name)
+    for value in values:
+        try:
+            ip_network(value, strict=False)
+        except ValueError:
+            raise ImproperlyConfigured(f"{name} holds {value!r}, neither an address nor a network.") from None
+    return values
 
 
 def path(name: str, default: Path) -> Path:

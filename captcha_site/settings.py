@@ -34,14 +34,14 @@ if not DEBUG and (
     )
 
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
-if not ALLOWED_HOSTS:
+if not DEBUG and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
     raise ImproperlyConfigured(
         "ALLOWED_HOSTS must name the host names this service answers to when DEBUG is off, "
         "e.g. ALLOWED_HOSTS=captcha.example.org,localhost"
     )
 
 # The address of a client is the last one that a proxy of this list did not add; else the socket's.
-TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 
 # The service
 
@@ -185,11 +185,11 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "captcha_site.problems.exception_handler",
     "DEFAULT_THROTTLE_RATES": {
-        "anon": env.text("THROTTLE_ANON", "120/min"),
-        "user": env.text("THROTTLE_USER", "6000/min"),
-        "sign_up": env.text("THROTTLE_SIGN_UP", "10/hour"),
-        "token": env.text("THROTTLE_TOKEN", "60/min"),
-        "solve": env.text("THROTTLE_SOLVE", "6000/min"),
+        "anon": env.rate("THROTTLE_ANON", "120/min"),
+        "user": env.rate("THROTTLE_USER", "6000/min"),
+        "sign_up": env.rate("THROTTLE_SIGN_UP", "10/hour"),
+        "token": env.rate("THROTTLE_TOKEN", "60/min"),
+        "solve": env.rate("THROTTLE_SOLVE", "6000/min"),
     },
     "NUM_PROXIES": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -263,7 +263,7 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-MEDIA_ROOT = BASE_DIR / "media"
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # no collectstatic on one's own machine
 
 # Language, time, log
 
@@ -272,11 +272,12 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {"django": {"handlers": [], "propagate": True}, "axes": {"level": "WARNING"}},
 }
