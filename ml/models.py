@@ -17,7 +17,7 @@ RESERVED_SLUGS = frozenset({TYPES_SLUG, GENERAL_SLUG, "other"})
 
 validate_slug = RegexValidator(
     r"^[a-z0-9][a-z0-9_-]{0,62}$",
-    "Up to 63 of a-z, 0-9, _ and -, beginning with a letter or digit (it names the folder of the type's models).",
+    "Up to 63 of a-z, 0-9, _ and -, the first one a letter or digit (it names the folder of the models).",
 )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion
+from ml.selectors import accuracy_of
 
 
 @dataclass(frozen=True)
@@ -72,4 +73,10 @@ def _worse_than(version: ModelVersion, serving: ModelVersion | None) -> list[str
     """An objection when both were measured on the same data and the new one read less of it."""
     if serving is None or serving.pk == version.pk:
         return []
-    return []
+    data, serving_data = (v.spec.get("dataset", {}).get("hash") for v in (version, serving))
+    new, old = accuracy_of(version.metrics), accuracy_of(serving.metrics)
+    if data is None or data != serving_data or new is None or old is None:
+        return []
+    if new.exact_match >= old.exact_match:
+        return []
+    return [f"it reads {new} of the data on which {serving} reads {old}"]

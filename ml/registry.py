@@ -18,7 +18,7 @@ from typing import NamedTuple
 from django.db import DatabaseError, transaction
 
 from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion, root_of
-from ml.recognition.artifacts import ArtifactError
+from ml.recognition.artifacts import ArtifactError, read_checksums
 from ml.recognition.pipeline import Recognizer
 from ml.recognition.reader import Reader, TypeClassifier
 from ml.selectors import available_types
@@ -118,7 +118,13 @@ def open_model(version: ServingVersion | ModelVersion) -> Reader | TypeClassifie
         ArtifactError: files that are missing, damaged, not those of the registry or of another model.
     """
     kind = TypeClassifier if version.kind == ModelVersion.Kind.TYPES else Reader
-    model = kind(version.path, expected_sha256=version.sha256)
+    file = f"{version.kind}.onnx"
+    if read_checksums(version.path).get(file) != version.sha256:
+        raise ArtifactError(f"{version}: {file} is not the one that was registered")
+    model = kind(version.path)
+    # Again, of the bytes that were loaded: the files may have changed since the line above.
+    if model.sha256 != version.sha256:
+        raise ArtifactError(f"{version}: {file} changed while it was loaded")
     if (model.spec.slug, model.spec.version) != (version.slug, version.version):
         raise ArtifactError(
             f"{version}: the folder holds {model.spec.slug}/{model.spec.version}, not this version"

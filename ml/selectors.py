@@ -1,12 +1,12 @@
 """Reads of the registry that are more than a line."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from ml.models import CaptchaType, ModelVersion
-from ml.recognition.metrics import wilson_interval
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,10 @@ class Accuracy:
     n: int
 
     def __str__(self) -> str:
-        return f"{self.exact_match:.1%} ({self.low:.1%} to {self.high:.1%}, n = {self.n})"
+        share, low, high = (
+            f"{value:.1%}".replace("%", " %") for value in (self.exact_match, self.low, self.high)
+        )
+        return f"{share} ({low} to {high}, n = {self.n})"
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,12 @@ def available_types(user_id: int | None = None) -> list[AvailableType]:
     return [_available(version, version.captcha_type) for version in serving if version.captcha_type]
 
 
-def accuracy_of(metrics: dict[str, Any]) -> Accuracy | None:
-    """The accuracy that a spec's metrics state; None when they state none."""
-    n = metrics.get("n")
-    exact_match = metrics.get("exact_match")
-    if not n or exact_match is None:
+def accuracy_of(metrics: Mapping[str, Any]) -> Accuracy | None:
+    """The exact match that a spec's metrics state (`metrics.Interval`); None when they state none."""
+    share = metrics.get("exact_match")
+    if not isinstance(share, Mapping) or not share.get("n"):
         return None
-    low, high = wilson_interval(round(exact_match * n), n)
-    return Accuracy(exact_match=exact_match, low=low, high=high, n=n)
+    return Accuracy(exact_match=share["value"], low=share["low"], high=share["high"], n=share["n"])
 
 
 def _available(version: ModelVersion, captcha_type: CaptchaType) -> AvailableType:

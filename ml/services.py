@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -72,9 +71,16 @@ def install_shipped_models() -> InstallReport:
     Safe to run at every start. A version that was registered before is not promoted again, so a roll-back
     lasts; a version that was trained here is never replaced. A damaged folder is reported and left out.
     """
+    try:
+        return _install()
+    except IntegrityError:
+        return _install()  # another process registered the same models meanwhile; there is little left to do
+
+
+def _install() -> InstallReport:
     report = InstallReport()
     with transaction.atomic():
-        for spec_file in sorted(Path(settings.SHIPPED_ARTIFACTS).glob("*/*/spec.json")):
+        for spec_file in sorted(root_of(ModelVersion.Origin.SHIPPED).resolve().glob("*/*/spec.json")):
             try:
                 version, changed = _register(spec_file.parent, ModelVersion.Origin.SHIPPED)
             except CannotRegister as error:
@@ -244,14 +250,14 @@ def _switch(
 ) -> None:
     """Let each of `versions` serve in place of its slug's present one. The caller holds a transaction."""
     now = timezone.now()
-    for version in versions:
+    for version in sorted(versions, key=lambda v: v.slug):  # one order, so that two callers cannot deadlock
         serving = ModelVersion.objects.select_for_update().filter(
             slug=version.slug, state=ModelVersion.State.SERVING
         )
         replaced = serving.exclude(pk=version.pk).first()
         if replaced is not None:
             ModelVersion.objects.filter(pk=replaced.pk).update(state=ModelVersion.State.RETIRED)
-        elif serving.exists():
+        elif serving.filter(pk=version.pk).exists():
             continue
         version.state = ModelVersion.State.SERVING
         version.promoted_at, version.promoted_by, version.load_error = now, by, ""

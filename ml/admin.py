@@ -1,0 +1,242 @@
+"""Captcha types and model versions in the admin: what serves, how well it reads, promote and roll back."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+
+from ml import services
+from ml.models import CaptchaType, ModelVersion, Promotion
+from ml.promotion import plan_promotion
+from ml.selectors import accuracy_of
+
+STYLES = {"all": ["ml/admin.css"]}
+REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""A report is a file made by a training run: it may show itself, not run a script nor call anything."""
+
+
+class ReasonForm(forms.Form):
+    """Why a version is promoted or rolled back; the log keeps it."""
+
+    reason = forms.CharField(max_length=300, widget=forms.TextInput(attrs={"class": "vTextField"}))
+
+
+class PromoteForm(ReasonForm):
+    force = forms.BooleanField(required=False, label="Promote it all the same")
+
+
+@admin.register(CaptchaType)
+class CaptchaTypeAdmin(admin.ModelAdmin):
+    """A type is switched off by `active`; it is not deleted, since its models name it."""
+
+    list_display = ["slug", "title", "visibility", "serving", "exact_match", "active"]
+    list_filter = ["active", "arithmetic"]
+    search_fields = ["slug", "title"]
+    raw_id_fields = ["owner"]
+
+    class Media:
+        css = STYLES
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CaptchaType]:
+        serving = ModelVersion.objects.filter(state=ModelVersion.State.SERVING)
+        types = super().get_queryset(request).select_related("owner")
+        return types.prefetch_related(Prefetch("versions", serving, to_attr="serving_versions"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: CaptchaType | None = None) -> list[str]:
+        return ["slug"] if obj is not None else []  # it names the folders of the type's models
+
+    def has_delete_permission(self, request: HttpRequest, obj: CaptchaType | None = None) -> bool:
+        return False
+
+    @admin.display(description="seen by", ordering="owner")
+    def visibility(self, captcha_type: CaptchaType) -> str:
+        return f"{captcha_type.owner} only" if captcha_type.owner else "everybody"
+
+    @admin.display(description="serving version")
+    def serving(self, captcha_type: Any) -> str:
+        return ", ".join(str(version) for version in captcha_type.serving_versions) or "none"
+
+    @admin.display(description="exact match (95 % interval)")
+    def exact_match(self, captcha_type: Any) -> str:
+        versions = captcha_type.serving_versions
+        return str((versions and accuracy_of(versions[0].metrics)) or "not measured")
+
+
+class PromotionInline(admin.TabularInline):
+    """The log of a version's promotions; nobody edits it."""
+
+    model = Promotion
+    fk_name = "version"
+    extra = 0
+    readonly_fields = ["created", "replaced", "rolled_back", "forced", "by", "reason"]
+    fields = tuple(readonly_fields)
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Promotion]:
+        return super().get_queryset(request).select_related("version", "replaced", "by")
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(admin.ModelAdmin):
+    """Versions come from `install_models` and from training; here they are promoted and rolled back."""
+
+    list_display = ["name", "state", "exact_match", "load_state", "origin", "registered_at", "promoted_at"]
+    list_filter = ["state", "kind", "origin"]
+    search_fields = ["slug"]
+    inlines = [PromotionInline]
+    actions = ["promote_selected", "roll_back_selected"]
+    readonly_fields = [
+        "name", "kind", "captcha_type", "state", "exact_match", "load_state", "origin", "folder", "sha256",
+        "registered_at", "promoted_at", "promoted_by", "report", "readable_spec",
+    ]  # fmt: skip
+    fields = tuple(readonly_fields)
+    list_select_related = ["captcha_type"]
+
+    class Media:
+        css = STYLES
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ModelVersion | None = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path("<int:pk>/promote/", view(self.promote_view), name="ml_modelversion_promote"),
+            path("<int:pk>/roll_back/", view(self.roll_back_view), name="ml_modelversion_roll_back"),
+            path("<int:pk>/report/", view(self.report_view), name="ml_modelversion_report"),
+        ]
+        return own + super().get_urls()
+
+    @admin.display(description="version", ordering="slug")
+    def name(self, version: ModelVersion) -> str:
+        return str(version)
+
+    @admin.display(description="exact match (95 % interval)")
+    def exact_match(self, version: ModelVersion) -> str:
+        return str(accuracy_of(version.metrics) or "not measured")
+
+    @admin.display(description="loads")
+    def load_state(self, version: ModelVersion) -> str:
+        if not version.load_error:
+            return "yes" if version.state == ModelVersion.State.SERVING else ""
+        return format_html('<span class="load-error">{}</span>', version.load_error)
+
+    @admin.display(description="spec")
+    def readable_spec(self, version: ModelVersion) -> str:
+        text = json.dumps(version.spec, indent=2, ensure_ascii=False)
+        return format_html('<pre class="spec">{}</pre>', text)
+
+    @admin.display(description="report")
+    def report(self, version: ModelVersion) -> str:
+        if not (version.path / "report.html").is_file():
+            return "none"
+        url = reverse("admin:ml_modelversion_report", args=[version.pk])
+        return format_html('<a href="{}" target="_blank" rel="noopener">curves and figures</a>', url)
+
+    @admin.action(description="Promote the selected version", permissions=["change"])
+    def promote_selected(self, request: HttpRequest, versions: QuerySet[ModelVersion]) -> HttpResponse | None:
+        return self._confirm_one(request, versions, "promote")
+
+    @admin.action(description="Roll back what the selected version replaced", permissions=["change"])
+    def roll_back_selected(
+        self, request: HttpRequest, versions: QuerySet[ModelVersion]
+    ) -> HttpResponse | None:
+        return self._confirm_one(request, versions, "roll_back")
+
+    def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        version = self._changeable(request, pk)
+        plan = plan_promotion(version)
+        form_class = PromoteForm if plan.objections else ReasonForm
+        form = form_class(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            force = bool(form.cleaned_data.get("force"))
+            try:
+                promoted = services.promote(
+                    version=version, by=request.user, reason=form.cleaned_data["reason"], force=force
+                )
+            except services.RegistryError as error:
+                form.add_error(None, str(error))
+            else:
+                names = ", ".join(map(str, promoted))
+                return self._done(request, version, f"Promoted {names}: {form.cleaned_data['reason']}")
+        return self._confirmation(
+            request, version, form, f"Promote {version}", plan.objections, plan.versions
+        )
+
+    def roll_back_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        version = self._changeable(request, pk)
+        form = ReasonForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            reason = form.cleaned_data["reason"]
+            try:
+                back = services.roll_back(slug=version.slug, by=request.user, reason=reason)
+            except services.RegistryError as error:
+                form.add_error(None, str(error))
+            else:
+                return self._done(request, version, f"Rolled back to {back}: {reason}")
+        return self._confirmation(request, version, form, f"Roll back {version.slug}", [], [])
+
+    def report_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """A version's report, shut in: whatever stands in the file, it can neither run nor reach anything."""
+        version = self.get_object(request, str(pk))
+        if not self.has_view_permission(request, version):
+            raise PermissionDenied
+        file = version.path / "report.html" if version is not None else None
+        if file is None or not file.is_file():
+            raise Http404("this version has no report")
+        return HttpResponse(file.read_bytes(), headers={"Content-Security-Policy": REPORT_POLICY})
+
+    def _confirm_one(
+        self, request: HttpRequest, versions: QuerySet[ModelVersion], step: str
+    ) -> HttpResponse | None:
+        if len(versions) != 1:
+            self.message_user(request, "Choose exactly one version.", messages.ERROR)
+            return None
+        return HttpResponseRedirect(reverse(f"admin:ml_modelversion_{step}", args=[versions[0].pk]))
+
+    def _changeable(self, request: HttpRequest, pk: int) -> ModelVersion:
+        version = self.get_object(request, str(pk))
+        if version is None:
+            raise Http404("no such version")
+        if not self.has_change_permission(request, version):
+            raise PermissionDenied
+        return version
+
+    def _done(self, request: HttpRequest, version: ModelVersion, message: str) -> HttpResponse:
+        self.log_change(request, version, message)
+        self.message_user(request, message, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:ml_modelversion_changelist"))
+
+    def _confirmation(
+        self,
+        request: HttpRequest,
+        version: ModelVersion,
+        form: forms.Form,
+        title: str,
+        objections: list[str],
+        together: list[ModelVersion],
+    ) -> HttpResponse:
+        context = self.admin_site.each_context(request) | {
+            "title": title,
+            "opts": self.opts,
+            "version": version,
+            "form": form,
+            "objections": objections,
+            "together": together[1:],
+            "accuracy": accuracy_of(version.metrics),
+        }
+        status = 400 if form.errors else 200
+        return TemplateResponse(request, "admin/ml/modelversion/confirm.html", context, status=status)

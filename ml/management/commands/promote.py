@@ -1,0 +1,37 @@
+"""Let a version serve."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from ml.models import ModelVersion
+from ml.services import RegistryError, promote
+
+
+class Command(BaseCommand):
+    help = (
+        "Lets a registered version serve. A reader brings the type model that knows its type, "
+        "in one transaction; workers take it over within a second."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("slug")
+        parser.add_argument("version", type=int)
+        parser.add_argument("--reason", default="by manage.py promote", help="kept in the log of promotions")
+        parser.add_argument("--force", action="store_true", help="although something speaks against it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = ModelVersion.objects.filter(slug=options["slug"], version=options["version"])
+        version = found.select_related("captcha_type").first()
+        if version is None:
+            raise CommandError(
+                f"There is no {options['slug']}/{options['version']}. manage.py models lists what there is."
+            )
+        try:
+            promoted = promote(version=version, reason=options["reason"], force=options["force"])
+        except RegistryError as error:
+            hint = " (--force does it all the same)" if getattr(error, "forceable", False) else ""
+            raise CommandError(f"{error}{hint}") from error
+        for each in promoted:
+            self.stdout.write(f"{each} serves")
