@@ -4,7 +4,6 @@ With DEBUG off, the start is refused until SECRET_KEY and ALLOWED_HOSTS are set.
 """
 
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +58,10 @@ MAX_IMAGE_PIXELS = env.integer("MAX_IMAGE_PIXELS", 4_000_000, minimum=64)
 
 # Applications
 
-OWN_APPS = [
-    app
-    for app in ("accounts", "solving", "labeling", "ml", "jobs")
-    if find_spec(app) and find_spec(f"{app}.apps")
-]
 INSTALLED_APPS = [
-    *OWN_APPS,
+    "accounts",
+    "solving",
+    "ml",
     "captcha_site",
     "django.contrib.admin",
     "django.contrib.auth",

@@ -1,24 +1,19 @@
 """Every address of the service. API paths carry no trailing slash."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.urls import include, path, re_path
 
 from captcha_site import openapi, problems, views
 
-urlpatterns: list[URLPattern | URLResolver] = [
+urlpatterns = [
     path("", views.home, name="home"),
     path("info", views.info, name="info"),
     path("health_check", views.health_check, name="health-check"),
     path("readyz", views.readyz, name="readyz"),
     path("favicon.ico", views.favicon),
     path("admin/", admin.site.urls),
-]
-for app in ("accounts", "solving"):
-    if find_spec(app) and find_spec(f"{app}.urls"):
-        urlpatterns.append(path("", include(f"{app}.urls")))
-urlpatterns += [
+    path("", include("accounts.urls")),
+    path("", include("solving.urls")),
     path("api/schema/", openapi.schema, name="schema"),
     path("api/docs/", openapi.docs, name="docs"),
     re_path(r"^api/", problems.unknown_endpoint),

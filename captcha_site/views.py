@@ -1,7 +1,5 @@
 """The pages of the root: welcome, help, and the two checks that a load balancer asks for."""
 
-from typing import Any
-
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -11,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from captcha_site.examples import SAMPLES, Example, examples
+from ml import registry
 
 WELCOME = "Welcome to Captcha Solving Service! For help, visit /info Have fun!"
 
@@ -51,8 +50,6 @@ def readyz(request: HttpRequest) -> JsonResponse:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        from ml import registry
-
         readers = registry.ready()
         if not readers:
             problems.extend(readers.problems or ["no reader is loaded: manage.py install_models"])
@@ -70,10 +67,9 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 
 def _examples(request: HttpRequest) -> list[Example]:
-    sample: Any = static(SAMPLES[0].path)
     return examples(
         base_url=request.build_absolute_uri("/").rstrip("/"),
-        sample_url=request.build_absolute_uri(sample),
+        sample_url=request.build_absolute_uri(static(SAMPLES[0].path)),
         demo=settings.DEBUG,
     )
 
