@@ -107,6 +107,8 @@ def _read(user: User, image: bytes, hints: Hints) -> Solve:
             captcha_type=hints.captcha_type,
             constraints=hints.constraints,
             min_confidence=hints.min_confidence,
+            max_bytes=settings.MAX_UPLOAD_BYTES,
+            max_pixels=settings.MAX_IMAGE_PIXELS,
         )
     except Unsolvable as refusal:
         row.outcome = Solve.Outcome.REFUSED

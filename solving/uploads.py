@@ -74,6 +74,7 @@ class MemoryUploadHandler(FileUploadHandler):
         self.buffer.write(raw_data)
 
     def file_complete(self, file_size: int) -> InMemoryUploadedFile:
+        self.buffer.seek(0)
         return InMemoryUploadedFile(
             self.buffer, self.field_name, self.file_name or "", self.content_type, file_size, self.charset
         )

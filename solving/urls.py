@@ -1,0 +1,29 @@
+"""Addresses of the solving endpoints, relative to the root."""
+
+from django.urls import path, register_converter
+from django.urls.converters import IntConverter
+
+from solving import api, original
+from solving.models import MAX_ID
+
+
+class SolveIdConverter(IntConverter):
+    """An id that can exist; a larger number is an address that does not."""
+
+    regex = "[1-9][0-9]{0,15}"
+
+    def to_python(self, value: str) -> int:
+        number = int(value)
+        if number > MAX_ID:
+            raise ValueError("no such id")
+        return number
+
+
+register_converter(SolveIdConverter, "solve_id")
+
+urlpatterns = [
+    path("upload_captcha", original.UploadCaptchaView.as_view(), name="upload_captcha"),
+    path("api/v1/solves", api.SolvesView.as_view(), name="solves"),
+    path("api/v1/solves/<solve_id:pk>", api.PastSolveView.as_view(), name="solve"),
+    path("api/v1/captcha-types", api.CaptchaTypesView.as_view(), name="captcha-types"),
+]
