@@ -1,7 +1,7 @@
 """Tokens and the own account in the modern face, below ``/api/v1/``."""
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -110,7 +110,9 @@ class AccountView(APIView):
         return Response(AccountSerializer(request.user).data)
 
 
-@extend_schema(operation_id="account_ledger_list", summary="The own ledger", tags=["account"])
+@extend_schema_view(
+    get=extend_schema(operation_id="account_ledger_list", summary="The own ledger", tags=["account"])
+)
 class LedgerView(generics.ListAPIView[LedgerEntry]):
     """Every change of the balance, the newest first."""
 

@@ -24,15 +24,15 @@ from accounts.serializers import (
     CredentialsSerializer,
     CreditAmountSerializer,
     DeleteUserSerializer,
-    DetailSerializer,
     MessageSerializer,
+    RefusalSerializer,
     SignedUpSerializer,
     SignUpSerializer,
     TokenLifespanSerializer,
 )
 from accounts.throttling import SignUpThrottle, TokenThrottle
 
-REFUSED = DetailSerializer
+REFUSED = RefusalSerializer
 """What every refusal outside ``/api/`` looks like: ``{"detail": "…"}``."""
 
 

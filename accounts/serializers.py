@@ -96,7 +96,7 @@ class MessageSerializer(serializers.Serializer[None]):
     message = serializers.CharField()
 
 
-class DetailSerializer(serializers.Serializer[None]):
+class RefusalSerializer(serializers.Serializer[None]):
     detail = serializers.CharField()
 
 

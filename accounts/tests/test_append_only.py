@@ -1,0 +1,59 @@
+"""The database itself keeps ledger entries as they are."""
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import DatabaseError, connection, transaction
+
+from accounts import append_only
+from accounts.checks import check_ledger_triggers
+from accounts.models import LedgerEntry, User
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_triggers_exist_after_all_migrations() -> None:
+    assert append_only.missing(connection) == set()
+
+
+def test_an_entry_cannot_be_updated(alice: User) -> None:
+    with pytest.raises(DatabaseError, match=append_only.MESSAGE), transaction.atomic():
+        LedgerEntry.objects.update(amount=1000)
+    assert LedgerEntry.objects.get().amount == 10
+
+
+def test_an_entry_cannot_be_deleted(alice: User) -> None:
+    with pytest.raises(DatabaseError, match=append_only.MESSAGE), transaction.atomic():
+        LedgerEntry.objects.all().delete()
+    assert LedgerEntry.objects.count() == 1
+
+
+def test_an_entry_cannot_be_replaced_or_truncated(alice: User) -> None:
+    entry = LedgerEntry.objects.get()
+    statement = (
+        f"TRUNCATE {append_only.TABLE}"
+        if connection.vendor == "postgresql"
+        else f"INSERT OR REPLACE INTO {append_only.TABLE} VALUES "
+        f"({entry.pk}, 1000, 1000, 'gift', '', '', '', '2026-01-01', {entry.account_id})"
+    )
+    with (
+        pytest.raises(DatabaseError, match=append_only.MESSAGE),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+    assert LedgerEntry.objects.get().amount == 10
+
+
+def test_the_system_check_notices_missing_triggers() -> None:
+    assert check_ledger_triggers(databases=["default"]) == []
+    with append_only.put_aside(connection):
+        (error,) = check_ledger_triggers(databases=["default"])
+    assert error.id == "accounts.E001"
+    assert all(name in error.msg for name in append_only._triggers(connection))
+    assert check_ledger_triggers(databases=["default"]) == []
+
+
+def test_the_check_runs_with_the_database_checks() -> None:
+    with append_only.put_aside(connection), pytest.raises(SystemCheckError, match=r"accounts\.E001"):
+        call_command("check", databases=["default"])
