@@ -49,7 +49,8 @@ def best_path(log_probs: NDArray[np.floating], search: Search) -> list[int] | No
     if not len(columns) or columns[0] != BLANK:
         columns = np.concatenate(([BLANK], columns))
     if len(columns) == 1:
-        return [BLANK] * len(costs) if search.min_length == 0 and not search.required else None
+        plausible = search.min_length == 0 and not search.required and costs[:, BLANK].sum() > -IMPLAUSIBLE
+        return [BLANK] * len(costs) if plausible else None
     classes = search.allowed[columns]
     lattice = _Lattice(costs[:, columns], search.kinds[classes] & search.required, search.required)
     best: tuple[float, int] | None = None
@@ -89,9 +90,11 @@ class _Lattice:
             entries[:, 1:, 0] = ends[:, :-1, 1:].max(axis=2, initial=-np.inf)
             entries[:, 1:, 0] -= self.sums[:-1, 0]
             ends[:, :, 0] = np.maximum.accumulate(entries[:, :, 0], axis=1) + self.sums[:, 0]
+        # A path may begin with a character, past the level of no character.
+        longer_plausible = not self.ends or bool(ends.max() > -IMPLAUSIBLE)
         self.ends.append(ends)
         self.entries.append(entries)
-        return float(ends[self.required, -1].max()), bool(ends.max() > -IMPLAUSIBLE)
+        return float(ends[self.required, -1].max()), longer_plausible
 
     def _first_level(self) -> _Scores:
         """No character yet: blanks from the first frame on."""

@@ -28,7 +28,7 @@ FRAMES = 5
 small_logits = hnp.arrays(
     np.float32,
     st.tuples(st.integers(1, FRAMES), st.just(SMALL.size)),
-    elements=st.floats(-4, 4, width=16),
+    elements=st.floats(-12, 12, width=16),
 )
 lengths = st.none() | st.integers(1, 4)
 constraint_sets = st.builds(
