@@ -42,7 +42,7 @@ def export_onnx(network: keras.Model, path: Path, samples: list[np.ndarray]) -> 
     signature = (tf.TensorSpec(shape, tf.uint8, name="images"),)
 
     @tf.function(input_signature=signature)
-    def serve(images):
+    def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"logits": network(images, training=False)}
 
     tf2onnx.convert.from_function(serve, input_signature=signature, opset=_OPSET, output_path=str(path))

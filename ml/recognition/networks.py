@@ -7,6 +7,7 @@ normalisation with them. They are written with Keras alone, so they train on Ten
 import keras
 from keras import layers
 
+from ml.recognition.ctc import Tensor
 from ml.recognition.images import InputSize
 
 FRAME_WIDTH = 4
@@ -74,8 +75,15 @@ def copy_weights(
 
 
 def _block(
-    x, filters: int, kernel, *, name: str, strides: int = 1, padding: str = "same", residual: bool = False
-):
+    x: Tensor,
+    filters: int,
+    kernel: int | tuple[int, int],
+    *,
+    name: str,
+    strides: int = 1,
+    padding: str = "same",
+    residual: bool = False,
+) -> Tensor:
     """Convolution, batch normalisation, ReLU; a residual one adds its input before the ReLU."""
     y = layers.Conv2D(filters, kernel, strides=strides, padding=padding, use_bias=False, name=f"{name}_conv")(
         x

@@ -28,12 +28,22 @@ def arcs(rng: np.random.Generator, image: Image.Image, colour: Callable[[], Colo
             x, y = rng.uniform(-0.5, 1, 2) * (image.width, image.height)
             w, h = rng.uniform(0.3, 1.5) * image.width, rng.uniform(0.4, 2) * image.height
             start = rng.uniform(0, 360)
-            pen.arc((x, y, x + w, y + h), start, start + rng.uniform(60, 300), fill=colour(), width=_pen_width(rng, image))
+            pen.arc(
+                (x, y, x + w, y + h),
+                start,
+                start + rng.uniform(60, 300),
+                fill=colour(),
+                width=_pen_width(rng, image),
+            )
         else:
             xs = np.linspace(0, image.width, 24)
             phase, period = rng.uniform(0, 6.3), rng.uniform(0.4, 2) * image.width
-            ys = image.height * (rng.uniform(0.25, 0.75) + rng.uniform(0.05, 0.3) * np.sin(phase + xs * 6.283 / period))
-            pen.line(list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=colour(), width=_pen_width(rng, image))
+            ys = image.height * (
+                rng.uniform(0.25, 0.75) + rng.uniform(0.05, 0.3) * np.sin(phase + xs * 6.283 / period)
+            )
+            pen.line(
+                list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=colour(), width=_pen_width(rng, image)
+            )
 
 
 def dots(rng: np.random.Generator, image: Image.Image, colour: Callable[[], Colour]) -> None:
@@ -87,14 +97,18 @@ def letters(rng: np.random.Generator, image: Image.Image, colour: Callable[[], C
 
     pen = ImageDraw.Draw(image)
     files = fonts.font_files()
-    font = fonts.load(files[int(rng.integers(0, len(files)))], max(6, int(image.height * rng.uniform(0.15, 0.3))))
+    font = fonts.load(
+        files[int(rng.integers(0, len(files)))], max(6, int(image.height * rng.uniform(0.15, 0.3)))
+    )
     for _ in range(int(rng.integers(4, 20))):
         x, y = rng.uniform(-0.05, 1, 2) * (image.width, image.height)
         pen.text((x, y), chr(int(rng.integers(48, 123))), fill=colour(), font=font)
 
 
-def stripes(rng: np.random.Generator, height: int, width: int, *, concentric: bool | None = None) -> np.ndarray:
-    """A pattern of stripes, (height, width) float32 in [0, 1]: rings around a point, straight or wavy bands."""
+def stripes(
+    rng: np.random.Generator, height: int, width: int, *, concentric: bool | None = None
+) -> np.ndarray:
+    """A pattern of stripes, (height, width) float32 in [0, 1]: rings, straight or wavy."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     period = rng.uniform(0.07, 0.16) * height
     kind = 0 if concentric else int(rng.choice(3, p=[0.5, 0.3, 0.2]))
@@ -105,7 +119,8 @@ def stripes(rng: np.random.Generator, height: int, width: int, *, concentric: bo
         angle = rng.uniform(0, 3.15)
         distance = x * np.cos(angle) + y * np.sin(angle)
         if kind == 2:
-            distance = distance + rng.uniform(0.05, 0.2) * height * np.sin(y * 6.283 / (rng.uniform(0.4, 1.5) * height))
+            sway = np.sin(y * 6.283 / (rng.uniform(0.4, 1.5) * height))
+            distance = distance + rng.uniform(0.05, 0.2) * height * sway
     wave = np.sin(distance * (6.283 / period) + rng.uniform(0, 6.3))
     sharpness = rng.uniform(1.0, 4.0)
     return np.clip(0.5 + wave * sharpness / 2 + rng.uniform(-0.25, 0.25), 0, 1).astype(np.float32)
@@ -113,3 +128,6 @@ def stripes(rng: np.random.Generator, height: int, width: int, *, concentric: bo
 
 def _pen_width(rng: np.random.Generator, image: Image.Image) -> int:
     return int(rng.choice([1, 1, 2, max(1, image.height // 18)]))
+
+
+KINDS = (lines, arcs, dots, circles, grid, shapes, letters)

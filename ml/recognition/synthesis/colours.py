@@ -10,7 +10,9 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 def any_colour(rng: np.random.Generator) -> np.ndarray:
     """(3,) float32 in [0, 1]."""
-    return np.array(colorsys.hsv_to_rgb(rng.random(), rng.uniform(0, 1) ** 0.7, rng.uniform(0.05, 1)), np.float32)
+    return np.array(
+        colorsys.hsv_to_rgb(rng.random(), rng.uniform(0, 1) ** 0.7, rng.uniform(0.05, 1)), np.float32
+    )
 
 
 def light(rng: np.random.Generator) -> np.ndarray:

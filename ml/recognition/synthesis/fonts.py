@@ -50,7 +50,7 @@ def _is_candidate(path: Path) -> bool:
 
 
 def _draws_latin(path: Path) -> bool:
-    """Whether each letter and digit has a glyph of its own that is neither blank nor the missing-glyph box."""
+    """Whether letters and digits have glyphs of their own, neither blank nor the missing-glyph box."""
     try:
         font = load(path, 16)
         missing = bytes(font.getmask("\U0010fffd"))

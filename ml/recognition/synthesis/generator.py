@@ -136,14 +136,18 @@ def _sheet(rng: np.random.Generator, shape: tuple[int, int], paper: np.ndarray) 
     return np.clip(sheet, 0, 1)
 
 
-def _print(rng: np.random.Generator, ink: glyphs.Ink, sheet: np.ndarray, ink_colour: np.ndarray) -> np.ndarray:
+def _print(
+    rng: np.random.Generator, ink: glyphs.Ink, sheet: np.ndarray, ink_colour: np.ndarray
+) -> np.ndarray:
     """The ink laid on the sheet: one colour, one per character, a gradient, cut by stripes, with a shadow."""
     mask = ink.mask[..., None]
     layer: np.ndarray = np.broadcast_to(ink_colour, sheet.shape).astype(np.float32)
     kind = rng.choice(4, p=[0.64, 0.16, 0.10, 0.10])
     if kind == 1:
         paper_luma = float(sheet.mean(axis=(0, 1)) @ colours.LUMA)
-        palette = [colours.dark(rng) if paper_luma > 0.5 else colours.light(rng) for _ in range(ink.owner.max() + 2)]
+        palette = [
+            colours.dark(rng) if paper_luma > 0.5 else colours.light(rng) for _ in range(ink.owner.max() + 2)
+        ]
         layer = np.stack(palette)[ink.owner]
     elif kind == 2:
         other = np.clip(ink_colour + rng.uniform(-0.35, 0.35, 3), 0, 1)
@@ -171,7 +175,7 @@ def _cluttered(
             chosen = paper
         return _rgb(paper + (chosen - paper) * strength)
 
-    kinds = (clutter.lines, clutter.arcs, clutter.dots, clutter.circles, clutter.grid, clutter.shapes, clutter.letters)
+    kinds = clutter.KINDS
     weights = [0.3, 0.15, 0.25, 0.08, 0.08, 0.06, 0.08] if behind else [0.38, 0.22, 0.3, 0.06, 0.04, 0.0, 0.0]
     for index in rng.choice(len(kinds), size=int(rng.choice([1, 2], p=[0.7, 0.3])), replace=False, p=weights):
         kinds[index](rng, image, colour)
@@ -197,7 +201,9 @@ def _finished(rng: np.random.Generator, page: np.ndarray) -> Image.Image:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 0.03 * image.height + 0.4)))
     if rng.random() < 0.25 and image.height > 28:
         factor = rng.uniform(max(0.35, 16 / image.height), 1.0)
-        image = image.resize((max(24, int(image.width * factor)), int(image.height * factor)), Image.Resampling.BILINEAR)
+        image = image.resize(
+            (max(24, int(image.width * factor)), int(image.height * factor)), Image.Resampling.BILINEAR
+        )
     kind = rng.random()
     if kind < 0.10:
         return _two_tone(image)

@@ -11,6 +11,9 @@ from ml.recognition.synthesis import fonts
 # Shapes an issuer may print for one and the same character of the alphabet.
 WRITTEN = {"×": ("×", "×", "x"), "-": ("-", "–", "\N{MINUS SIGN}"), "÷": ("÷", "÷", ":")}
 
+# Overlapping, usual and wide, as shares of the font size.
+_SPACINGS = ((-0.22, 0.0), (0.0, 0.2), (0.2, 0.9))
+
 
 @dataclass(frozen=True)
 class Typesetting:
@@ -77,16 +80,18 @@ def _glyph(rng: np.random.Generator, character: str, setting: Typesetting) -> Im
     font = fonts.load(path, size)
     shapes = WRITTEN.get(character)
     shape = shapes[int(rng.integers(0, len(shapes)))] if shapes else character
-    left, top, right, bottom = font.getbbox(shape)
+    left, _, right, _ = font.getbbox(shape)
     pad = 2 + setting.outline
-    width, height = max(1, int(right - left)), max(1, int(bottom - top))
+    width = max(1, int(right - left))
     image = Image.new("L", (width + 2 * pad, size + size // 3 + 2 * pad))
     # Everything keeps its place relative to the line, so that `-` stays in the middle and `q` below it.
     ImageDraw.Draw(image).text((pad - left, pad), shape, font=font, fill=255)
     if setting.outline:
         image = _outlined(image, setting.outline)
     if setting.stretch != 1.0:
-        image = image.resize((max(3, int(image.width * setting.stretch)), image.height), Image.Resampling.BILINEAR)
+        image = image.resize(
+            (max(3, int(image.width * setting.stretch)), image.height), Image.Resampling.BILINEAR
+        )
     if setting.shear:
         image = _sheared(image, setting.shear)
     angle = setting.slope + setting.rotation * rng.uniform(-1, 1)
@@ -98,7 +103,9 @@ def _glyph(rng: np.random.Generator, character: str, setting: Typesetting) -> Im
     return image.crop((box[0], 0, box[2], image.height))
 
 
-def _places(rng: np.random.Generator, glyphs: list[Image.Image], setting: Typesetting) -> tuple[list[int], list[int]]:
+def _places(
+    rng: np.random.Generator, glyphs: list[Image.Image], setting: Typesetting
+) -> tuple[list[int], list[int]]:
     """The left and top of each glyph."""
     natural = sum(glyph.width for glyph in glyphs)
     gap = setting.spacing * setting.size
@@ -111,7 +118,9 @@ def _places(rng: np.random.Generator, glyphs: list[Image.Image], setting: Typese
         wave = np.sin(phase + index * 6.283 / period) * setting.baseline_wave
         rise = (wave + setting.baseline_jitter * rng.uniform(-1, 1)) * setting.size
         tops.append(int(rise - glyph.height / 2))
-        left += max(0.25 * glyph.width, glyph.width + gap + setting.spacing_jitter * setting.size * rng.uniform(-1, 1))
+        left += max(
+            0.25 * glyph.width, glyph.width + gap + setting.spacing_jitter * setting.size * rng.uniform(-1, 1)
+        )
     return lefts, tops
 
 
@@ -124,7 +133,10 @@ def _sheared(image: Image.Image, shear: float) -> Image.Image:
     extra = int(abs(shear) * image.height)
     offset = -extra if shear > 0 else 0
     return image.transform(
-        (image.width + extra, image.height), Image.Transform.AFFINE, (1, shear, offset, 0, 1, 0), Image.Resampling.BILINEAR
+        (image.width + extra, image.height),
+        Image.Transform.AFFINE,
+        (1, shear, offset, 0, 1, 0),
+        Image.Resampling.BILINEAR,
     )
 
 
@@ -136,8 +148,8 @@ def random_typesetting(rng: np.random.Generator, *, length: int) -> Typesetting:
         font=files[int(rng.integers(0, len(files)))],
         size=int(np.exp(rng.uniform(np.log(11), np.log(56)))),
         fonts_vary=bool(rng.random() < 0.3),
-        spacing=float(rng.choice([rng.uniform(-0.22, 0.0), rng.uniform(0, 0.2), rng.uniform(0.2, 0.9)], p=[0.35, 0.4, 0.25])),
-        margins=tuple(rng.uniform(0, 1, 4) * np.array([1.1, 0.35, 1.1, 0.35]) ** rng.uniform(0.8, 1.5)),
+        spacing=float(rng.uniform(*_SPACINGS[rng.choice(3, p=[0.35, 0.4, 0.25])])),
+        margins=(rng.uniform(0, 1.1), rng.uniform(0, 0.35), rng.uniform(0, 1.1), rng.uniform(0, 0.35)),
     )
     if length > 7:
         setting = replace(setting, spacing=min(setting.spacing, 0.3))

@@ -8,11 +8,9 @@ from PIL import Image, ImageDraw, ImageFilter
 from ml.recognition.synthesis import clutter, colours, fonts
 
 _WORDS = (
-    "the of and to in is that for it as was with be by on not he his but at are this have from or had an they "
-    "which one you were her all she there would their we him been has when who will more no if out so said what "
-    "up its about into than them can only other new some could time these two may then do first any my now such "
-    "like our over man me even most made after also did many before must through years where much your way well"
-).split()
+    *("the", "of", "and", "to", "in", "is", "that", "for", "it", "as", "was", "with", "be", "by", "on"),
+    *("which", "you", "were", "her", "there", "would", "their", "house", "letter", "morning", "people"),
+)
 
 
 def draw(seed: int) -> tuple[Image.Image, str]:
@@ -28,7 +26,9 @@ def draw(seed: int) -> tuple[Image.Image, str]:
 
 
 def _blank(rng: np.random.Generator, width: int, height: int) -> Image.Image:
-    return Image.new("RGB", (width, height), _rgb(colours.any_colour(rng) if rng.random() < 0.7 else np.ones(3)))
+    return Image.new(
+        "RGB", (width, height), _rgb(colours.any_colour(rng) if rng.random() < 0.7 else np.ones(3))
+    )
 
 
 def _gradient(rng: np.random.Generator, width: int, height: int) -> Image.Image:
@@ -49,7 +49,11 @@ def _photo(rng: np.random.Generator, width: int, height: int) -> Image.Image:
     picture = np.zeros((height, width, 3))
     for power in range(1, 6):
         cells = 2**power
-        layer = rng.random((cells, cells * 2, 3)) if rng.random() < 0.5 else rng.random((cells, cells * 2, 1)) * np.ones(3)
+        layer = (
+            rng.random((cells, cells * 2, 3))
+            if rng.random() < 0.5
+            else rng.random((cells, cells * 2, 1)) * np.ones(3)
+        )
         resized = _image(layer).resize((width, height), Image.Resampling.BICUBIC)
         picture += np.asarray(resized, float) / 255 / power
     picture = (picture - picture.min()) / max(1e-6, np.ptp(picture))

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,12 @@ from ml.recognition.synthesis import generator, negatives
 
 _CHUNK = 256
 
+Blocks = Generator[list[tuple[np.ndarray, str]], None, None]
+
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """What a stream draws. `style` None mixes all of generator.STYLES; `negatives` is the share without text."""
+    """What a stream draws. `style` None mixes all styles; `negatives` is the share without text."""
 
     size: InputSize
     seed: int = 0
@@ -30,8 +32,8 @@ class StreamConfig:
     """Widths are rounded to it: batches hold one width, and the rounding varies the aspect a little."""
 
 
-def blocks(config: StreamConfig, block_size: int, processes: int = 1) -> Iterator[list[tuple[np.ndarray, str]]]:
-    """Endless blocks of `block_size` pairs (image (height, width, 3) uint8, text); the same for the same seed.
+def blocks(config: StreamConfig, block_size: int, processes: int = 1) -> Blocks:
+    """Endless blocks of `block_size` pairs: image (height, width, 3) uint8 and text; fixed by the seed.
 
     `processes` 0 draws in this process. Close the iterator to end the processes.
     """
@@ -71,7 +73,7 @@ def _draw(config: StreamConfig, size: InputSize, seed: int) -> tuple[np.ndarray,
     return fit(drawing.image, size), drawing.text
 
 
-def _blocks_here(config: StreamConfig, first_seeds: range, chunks_a_block: int):
+def _blocks_here(config: StreamConfig, first_seeds: range, chunks_a_block: int) -> Blocks:
     seeds = iter(first_seeds)
     while True:
         yield [pair for _ in range(chunks_a_block) for pair in draw_chunk(config, next(seeds))]

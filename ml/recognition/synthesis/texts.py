@@ -1,8 +1,12 @@
 """What is written on a drawn captcha: random strings over the alphabets real captchas use, and sums."""
 
 import string
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+
+Choice = TypeVar("Choice")
 
 DIGITS = string.digits
 UPPER = string.ascii_uppercase
@@ -22,7 +26,17 @@ _ALPHABETS = (
     (0.08, LOWER),
     (0.09, LOWER + DIGITS),
 )
-_LENGTHS = ((0.03, 2), (0.05, 3), (0.30, 4), (0.26, 5), (0.20, 6), (0.07, 7), (0.05, 8), (0.02, 9), (0.02, 10))
+_LENGTHS = (
+    (0.03, 2),
+    (0.05, 3),
+    (0.30, 4),
+    (0.26, 5),
+    (0.20, 6),
+    (0.07, 7),
+    (0.05, 8),
+    (0.02, 9),
+    (0.02, 10),
+)
 
 
 def random_text(rng: np.random.Generator) -> str:
@@ -51,6 +65,6 @@ def ripple_text(rng: np.random.Generator) -> str:
     return "".join(alphabet[i] for i in rng.integers(0, len(alphabet), length))
 
 
-def _weighted(rng: np.random.Generator, table):
+def _weighted(rng: np.random.Generator, table: Sequence[tuple[float, Choice]]) -> Choice:
     weights = np.array([weight for weight, _ in table])
     return table[rng.choice(len(table), p=weights / weights.sum())][1]

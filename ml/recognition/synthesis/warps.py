@@ -4,6 +4,9 @@ import numpy as np
 
 from ml.recognition.synthesis.glyphs import Ink
 
+Plane = np.ndarray
+"""A value a pixel, (height, width) float32."""
+
 
 def bend(rng: np.random.Generator, ink: Ink, *, strength: float) -> Ink:
     """Bend the ink by one to two random displacement fields; `strength` 1 is about a tenth of the height."""
@@ -34,30 +37,34 @@ def resample(ink: Ink, source_x: np.ndarray, source_y: np.ndarray) -> Ink:
     return Ink((top * (1 - fy) + low * fy).astype(np.float32), ink.owner[nearest_y, nearest_x])
 
 
-def _sine_rows(rng, x, y, height, width):
+def _sine_rows(rng: np.random.Generator, x: Plane, y: Plane, height: int, width: int) -> tuple[Plane, Plane]:
     amplitude = rng.uniform(0.03, 0.14) * height
     period = rng.uniform(0.8, 4.0) * height
     return np.zeros_like(x), amplitude * np.sin(x * (6.283 / period) + rng.uniform(0, 6.3))
 
 
-def _sine_columns(rng, x, y, height, width):
+def _sine_columns(
+    rng: np.random.Generator, x: Plane, y: Plane, height: int, width: int
+) -> tuple[Plane, Plane]:
     amplitude = rng.uniform(0.03, 0.12) * height
     period = rng.uniform(0.4, 2.0) * height
     return amplitude * np.sin(y * (6.283 / period) + rng.uniform(0, 6.3)), np.zeros_like(x)
 
 
-def _perspective(rng, x, y, height, width):
+def _perspective(
+    rng: np.random.Generator, x: Plane, y: Plane, height: int, width: int
+) -> tuple[Plane, Plane]:
     along = (x / width - 0.5) * rng.uniform(-0.5, 0.5)
     return np.zeros_like(x), (y - height / 2) * along
 
 
-def _bulge(rng, x, y, height, width):
+def _bulge(rng: np.random.Generator, x: Plane, y: Plane, height: int, width: int) -> tuple[Plane, Plane]:
     cx, cy = rng.uniform(0.1, 0.9) * width, rng.uniform(0.3, 0.7) * height
     radius = rng.uniform(0.6, 1.6) * height
     weight = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / radius**2) * rng.uniform(-0.4, 0.35)
     return (x - cx) * weight, (y - cy) * weight
 
 
-def _arc(rng, x, y, height, width):
+def _arc(rng: np.random.Generator, x: Plane, y: Plane, height: int, width: int) -> tuple[Plane, Plane]:
     depth = rng.uniform(-0.22, 0.22) * height
     return np.zeros_like(x), depth * (2 * x / width - 1) ** 2

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ml.recognition.augmentation import augment
 from ml.recognition.ctc import frames_needed
 from ml.recognition.networks import FRAME_WIDTH
+from ml.recognition.training.augmentation import augment
 
 Pair = tuple[np.ndarray, str]
 """An image (height, width, 3) uint8 and its text."""
@@ -29,15 +29,25 @@ class Pool:
         counts = np.array([len(self._by_width[width]) for width in self._widths], float)
         self._weights = counts / counts.sum() if len(counts) else counts
 
-    def batch(self, rng: np.random.Generator, size: int, strength: float) -> tuple[np.ndarray, list[str]]:
-        """`size` pairs of one width, augmented: (size, height, width, 3) uint8 and their texts."""
-        pairs = self._by_width[self._widths[rng.choice(len(self._widths), p=self._weights)]]
+    def __contains__(self, width: int) -> bool:
+        return width in self._by_width
+
+    def batch(
+        self, rng: np.random.Generator, size: int, strength: float, width: int | None = None
+    ) -> tuple[np.ndarray, list[str]]:
+        """`size` pairs of one width (`width` if given), augmented: (size, height, width, 3) uint8, texts.
+
+        Raises KeyError when there is no pair of that width.
+        """
+        if width is None:
+            width = self._widths[rng.choice(len(self._widths), p=self._weights)]
+        pairs = self._by_width[width]
         chosen = [pairs[i] for i in rng.integers(0, len(pairs), size)]
         return np.stack([augment(rng, image, strength) for image, _ in chosen]), [text for _, text in chosen]
 
 
 def in_order(pairs: Sequence[Pair], size: int) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Every pair once, in batches of at most `size` and one width: indices, and (n, height, width, 3) uint8."""
+    """Every pair once, in batches of at most `size` and one width: indices, (n, height, width, 3) uint8."""
     by_width: dict[int, list[int]] = {}
     for index, (image, _) in enumerate(pairs):
         by_width.setdefault(image.shape[1], []).append(index)

@@ -15,13 +15,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ml.recognition.batches import Pair, Pool, in_order, readable
 from ml.recognition.charset import BLANK, GENERAL_ALPHABET, Alphabet
 from ml.recognition.ctc import ctc_loss, encode_targets
 from ml.recognition.datasets import Example
 from ml.recognition.images import InputSize, fit, open_image
 from ml.recognition.networks import reader_network
 from ml.recognition.synthesis import stream
+from ml.recognition.training.batches import Pair, Pool, in_order, readable
 
 LONGEST_TEXT = 12
 HELD_OUT_SEED = 2**40
@@ -62,7 +62,11 @@ def pretrain(
     `progress` is told the share done in [0, 1] and the last line of the log.
     """
     out.mkdir(parents=True, exist_ok=True)
-    network = keras.models.load_model(start) if start else reader_network(GENERAL_ALPHABET.size, config.size)
+    network = (
+        keras.models.load_model(start, compile=False)
+        if start
+        else reader_network(GENERAL_ALPHABET.size, config.size)
+    )
     compile_reader(network, config.learning_rate, config.weight_decay)
     held_out = _held_out(config)
     watched = {name: load_pairs(examples, config.size) for name, examples in (watch or {}).items()}

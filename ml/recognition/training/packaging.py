@@ -1,0 +1,104 @@
+"""Packaging: a trained network becomes an artifact folder that serving can load.
+
+Export to ONNX with a parity check, int8 where it loses nothing on the validation images, temperature from
+the same images, then spec, report, the hashes of what was trained on, and checksums.
+"""
+
+import importlib.metadata
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+
+from ml.recognition.artifacts import TRAINED_ON_FILE, ReaderSpec, TypesSpec, write_checksums
+from ml.recognition.datasets import Example
+from ml.recognition.export import export_onnx, onnx_logits, quantize
+from ml.recognition.training.report import write_report
+
+TEMPERATURES = np.geomspace(0.5, 4.0, 31)
+
+_CALIBRATION_IMAGES = 256
+
+Spec = TypeVar("Spec", ReaderSpec, TypesSpec)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The ONNX file that will serve, and how it compares with the trained network."""
+
+    path: Path
+    quantised: bool
+    parity: float
+    score_fp32: float
+    score_served: float
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what made the artifact."""
+    names = ("keras", "tensorflow", "onnxruntime", "tf2onnx", "numpy", "pillow")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def export_for_serving(
+    network: keras.Model,
+    folder: Path,
+    name: str,
+    *,
+    calibration: Sequence[np.ndarray],
+    score: Callable[[list[np.ndarray]], float],
+    batches: list[np.ndarray],
+) -> Exported:
+    """Write `name` (ONNX) to `folder`: int8 when its score on `batches` is not below that of fp32, else fp32.
+
+    `score` takes the logits of each of `batches`. `calibration`: batches like them, from the training images.
+    Raises ExportError when the ONNX network does not answer like the trained one.
+    """
+    exact = folder / "fp32.onnx"
+    small = folder / "int8.onnx"
+    parity = export_onnx(network, exact, list(batches[:4]))
+    quantize(exact, small, _limited(calibration))
+    score_fp32 = score(list(onnx_logits(exact, batches)))
+    score_int8 = score(list(onnx_logits(small, batches)))
+    quantised = score_int8 >= score_fp32
+    served = folder / name
+    shutil.move(small if quantised else exact, served)
+    (exact if quantised else small).unlink()
+    return Exported(
+        served, quantised, parity.largest_difference, score_fp32, score_int8 if quantised else score_fp32
+    )
+
+
+def weights_only(network: keras.Model, empty: keras.Model, path: Path) -> None:
+    """Save the network without the optimizer, whose moments would triple the file. `empty` is a fresh one."""
+    empty.set_weights(network.get_weights())
+    empty.save(path)
+
+
+def finish(folder: Path, spec: Spec, *, metrics: Mapping[str, Any], trained_on: Sequence[Example]) -> Spec:
+    """Write spec, report, hashes and checksums around the ONNX file; return the spec as written."""
+    spec = replace(spec, metrics=metrics, libraries=libraries(), created=now())
+    (folder / "spec.json").write_text(spec.to_json(), encoding="utf-8")
+    hashes = sorted({example.data_hash for example in trained_on})
+    (folder / TRAINED_ON_FILE).write_text("".join(f"{value}\n" for value in hashes), encoding="ascii")
+    write_report(folder, spec)
+    write_checksums(folder)
+    return spec
+
+
+def _limited(batches: Sequence[np.ndarray]) -> list[np.ndarray]:
+    kept, images = [], 0
+    for batch in batches:
+        kept.append(batch)
+        images += len(batch)
+        if images >= _CALIBRATION_IMAGES:
+            break
+    return kept
