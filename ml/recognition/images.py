@@ -93,13 +93,14 @@ def open_image(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX
     try:
         image = Image.open(BytesIO(data), formats=(format_name,))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError("too_many_pixels", f"{error}: send the captcha alone") from error
+        message = f"the picture has far more than the {max_pixels:,} pixels allowed: send the captcha alone"
+        raise ImageError("too_many_pixels", message) from error
     except Exception as error:  # Pillow's parsers raise whatever the damage provokes
         raise _damaged(data, error) from error
     _check_size(*image.size, max_pixels)
     if format_name != "WEBP" and getattr(image, "is_animated", False) and image.format != "MPO":
         raise _animated()
-    if image.mode in ("CMYK", "YCCK"):
+    if image.mode == "CMYK":
         raise ImageError("unsupported_format", "the JPEG has CMYK colours: save it in RGB and send it again")
     try:
         image.load()

@@ -85,7 +85,7 @@ def _one_hot_model(classes: int, scale: float, *, frames: bool) -> bytes:
     nodes.append(helper.make_node("OneHot", ["indices", "depth", "values"], ["logits"], axis=-1))
     initializers = [numpy_helper.from_array(np.array(v, np.int64), k) for k, v in constants.items()]
     initializers.append(numpy_helper.from_array(np.array([0, scale], np.float32), "values"))
-    shape = [batch, "w", classes] if frames else [batch, classes]
+    shape: list[str | int | None] = [batch, "w", classes] if frames else [batch, classes]
     graph = helper.make_graph(
         nodes,
         "one_hot",
