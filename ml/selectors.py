@@ -7,22 +7,26 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from ml.models import CaptchaType, ModelVersion
+from ml.recognition.metrics import wilson_interval
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Exact match of a model on `n` images it was not trained on, with its 95 % Wilson interval."""
+    """Exact match of a model on `n` images that it was not trained on, with its 95 % Wilson interval."""
 
     exact_match: float
     low: float
     high: float
     n: int
+    selected: bool = False
+    """Measured on the images that selected the version, so rather too high."""
 
     def __str__(self) -> str:
         share, low, high = (
             f"{value:.1%}".replace("%", " %") for value in (self.exact_match, self.low, self.high)
         )
-        return f"{share} ({low} to {high}, n = {self.n})"
+        note = ", validation" if self.selected else ""
+        return f"{share} ({low} to {high}, n = {self.n}{note})"
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,27 @@ def available_types(user_id: int | None = None) -> list[AvailableType]:
 
 
 def accuracy_of(metrics: Mapping[str, Any]) -> Accuracy | None:
-    """The exact match that a spec's metrics state (`metrics.Interval`); None when they state none."""
-    share = metrics.get("exact_match")
-    if not isinstance(share, Mapping) or not share.get("n"):
-        return None
-    return Accuracy(exact_match=share["value"], low=share["low"], high=share["high"], n=share["n"])
+    """The exact match that a spec's metrics state; None when they state none.
+
+    Figures of the held-out images come first, then those of the validation images, which selected the model.
+    A reader states one share (`metrics.Summary`), a type model one for each type; these are added up.
+    """
+    for part in ("held_out", "validation"):
+        figures = metrics.get(part)
+        if not isinstance(figures, Mapping):
+            continue
+        if "exact_match" in figures:
+            shares = [figures["exact_match"]]
+        else:
+            shares = [
+                share for share in figures.values() if isinstance(share, Mapping) and "correct" in share
+            ]
+        n = sum(share["n"] for share in shares)
+        if n:
+            correct = sum(share["correct"] for share in shares)
+            low, high = wilson_interval(correct, n)
+            return Accuracy(exact_match=correct / n, low=low, high=high, n=n, selected=part == "validation")
+    return None
 
 
 def _available(version: ModelVersion, captcha_type: CaptchaType) -> AvailableType:

@@ -33,7 +33,7 @@ def write_reader(
         frames += [index, BLANK]
     logits = np.zeros((1, len(frames), alphabet.size), np.float32)
     logits[0, np.arange(len(frames)), frames] = logit
-    fields.setdefault("metrics", {"exact_match": interval(198, 200)})
+    fields.setdefault("metrics", {"held_out": {"exact_match": interval(198, 200)}})
     spec = ReaderSpec(slug=slug, version=version, input=InputSize(), alphabet=alphabet, **fields)
     return _write(root, spec, "reader.onnx", _constant_model(logits))
 

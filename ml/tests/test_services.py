@@ -228,11 +228,11 @@ class TestPromote:
     def test_a_lower_exact_match_on_the_same_data_needs_force(self, shipped: Roots) -> None:
         fields: dict[str, Any] = {
             "dataset": {"hash": "ab" * 32},
-            "metrics": {"exact_match": interval(190, 200)},
+            "metrics": {"held_out": {"exact_match": interval(190, 200)}},
         }
         better = register_version(folder=write_reader(shipped.trained, "dark", 1001, **fields))
         promote(version=better, reason="first on this data")
-        fields["metrics"] = {"exact_match": interval(180, 200)}
+        fields["metrics"] = {"held_out": {"exact_match": interval(180, 200)}}
         worse = register_version(folder=write_reader(shipped.trained, "dark", 1002, **fields))
         with pytest.raises(CannotPromote, match=r"90\.0 %.*95\.0 %"):
             promote(version=worse, reason="newer")

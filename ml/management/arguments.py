@@ -1,0 +1,61 @@
+"""What several commands take: folders of labelled images, a progress bar, the training packages."""
+
+import os
+import sys
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+from tqdm import tqdm
+
+from ml.recognition.datasets import DatasetError, Example, load_folder
+
+
+def load_folders(folders: Iterable[Path]) -> dict[str, list[Example]]:
+    """The examples of each folder by the folder's name.
+
+    Raises:
+        CommandError: a folder that is no data set, or two of one name.
+    """
+    loaded: dict[str, list[Example]] = {}
+    for folder in folders:
+        name = folder.resolve().name
+        if name in loaded:
+            raise CommandError(f"Two folders are named {name}; the name says which type the images are of.")
+        try:
+            loaded[name] = load_folder(folder)
+        except DatasetError as error:
+            raise CommandError(str(error)) from error
+    return loaded
+
+
+def progress(items: Iterable[Any], total: int) -> Iterable[Any]:
+    """The items behind a progress bar, where somebody watches."""
+    return tqdm(items, total=total, unit="image", disable=not sys.stderr.isatty())
+
+
+class TrainingBar:
+    """A progress bar over one training run, which reports its share done and a line of figures."""
+
+    def __init__(self, title: str) -> None:
+        self._bar = tqdm(total=1.0, desc=title, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}")
+
+    def __call__(self, share: float, line: str) -> None:
+        self._bar.update(share - self._bar.n)
+        self._bar.write(f"{share:4.0%}  {line}", file=sys.stderr)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def require_training() -> None:
+    """Refuse where the training packages are missing; else quieten TensorFlow before it is imported.
+
+    Raises:
+        CommandError: with the line to type.
+    """
+    if any(find_spec(name) is None for name in ("tensorflow", "keras", "tf2onnx")):
+        raise CommandError("Training needs TensorFlow, which is not installed here. Type: make training")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
