@@ -32,11 +32,12 @@ class Reader:
     """Reads the text of one captcha type, or, as the general reader, of any.
 
     Raises:
-        ArtifactError: the folder is damaged, too large, or its weights do not fit its spec.
+        ArtifactError: the folder is damaged, too large, its weights do not fit its spec, or their SHA-256
+            (hex) is not `expected_sha256`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        spec, self.sha256, self._session = _open(Path(folder), ReaderSpec)
+    def __init__(self, folder: Path, *, expected_sha256: str | None = None) -> None:
+        spec, self.sha256, self._session = _open(Path(folder), ReaderSpec, expected_sha256)
         self.spec: ReaderSpec = spec
         self._folding = None if spec.case_sensitive else _Folding(spec.alphabet)
         self._alphabet = spec.alphabet if self._folding is None else self._folding.alphabet
@@ -94,11 +95,11 @@ class TypeClassifier:
     """Decides which known type a picture is of.
 
     Raises:
-        ArtifactError: the folder is damaged, too large, or its weights do not fit its spec.
+        ArtifactError: as for `Reader`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        spec, self.sha256, self._session = _open(Path(folder), TypesSpec)
+    def __init__(self, folder: Path, *, expected_sha256: str | None = None) -> None:
+        spec, self.sha256, self._session = _open(Path(folder), TypesSpec, expected_sha256)
         self.spec: TypesSpec = spec
         self._other = spec.labels.index(artifacts.OTHER)
         _check_classes(self._session, len(spec.labels), spec)
@@ -178,7 +179,9 @@ def _with_spec(constraints: Constraints, spec: ReaderSpec) -> Constraints | None
     return _with_lengths(constraints, spec.min_length, spec.max_length)
 
 
-def _open(folder: Path, kind: type[Spec]) -> tuple[Spec, str, onnxruntime.InferenceSession]:
+def _open(
+    folder: Path, kind: type[Spec], expected_sha256: str | None
+) -> tuple[Spec, str, onnxruntime.InferenceSession]:
     """Spec, SHA-256 of the weights, and a session on exactly the bytes that were hashed."""
     sums = artifacts.read_checksums(folder)
     try:
@@ -189,6 +192,8 @@ def _open(folder: Path, kind: type[Spec]) -> tuple[Spec, str, onnxruntime.Infere
     if not isinstance(spec, kind):
         raise ArtifactError(f"{folder}: holds {spec.kind}, not {kind.kind}")
     name = artifacts.model_file(spec)
+    if expected_sha256 is not None and sums.get(name) != expected_sha256:
+        raise ArtifactError(f"{folder}: {name} is not the file that was registered")
     session = _session(artifacts.read_file(folder, name, sums), f"{folder}: {name}")
     return spec, sums[name], session
 

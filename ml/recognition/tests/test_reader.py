@@ -140,6 +140,14 @@ def test_a_changed_byte_is_refused(tmp_path: Path) -> None:
         Reader(folder)
 
 
+def test_weights_other_than_those_expected_are_refused(tmp_path: Path) -> None:
+    folder = write_reader(tmp_path / "1")
+    sha256 = Reader(folder).sha256
+    assert Reader(folder, expected_sha256=sha256).sha256 == sha256
+    with pytest.raises(ArtifactError, match="not the file that was registered"):
+        Reader(folder, expected_sha256="0" * 64)
+
+
 def test_weights_that_are_no_model_are_refused(tmp_path: Path) -> None:
     folder = write_reader(tmp_path / "1")
     (folder / "reader.onnx").write_bytes(b"no model at all")
