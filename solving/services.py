@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from ml.recognition.pipeline import Unsolvable
 
 from accounts import credits
 from accounts.models import User
 from ml import registry
 from ml.recognition.decoding import Constraints
+from ml.recognition.pipeline import Unsolvable
 from solving import idempotency
 from solving.errors import AccountGone
 from solving.models import Solve

@@ -1,4 +1,4 @@
-"""A service with tiny readers: the real registry, files, ONNX Runtime and database, and people who call it."""
+"""A service with tiny readers on the real registry, ONNX Runtime and database, and people who call it."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 
-from accounts import credits, services, tokens
+from accounts import credits, tokens
 from accounts.models import LedgerEntry, User
 from ml import registry
 from ml.services import install_shipped_models
@@ -49,28 +49,38 @@ def part(image: bytes, name: str = "captcha.png") -> SimpleUploadedFile:
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Type A reads "2KXQE", type B the sum "33+2=?", the general reader "GENERAL"."""
+    """Type A reads "2KXQE", type B the sum "33+2=?", the general reader "GENERAL".
+
+    Two more are there for those who name them: `unsure` believes little of it, `blind` sees no text.
+    """
     root = tmp_path_factory.mktemp("artifacts")
     write_types(root, labels=("captcha_type_a", "captcha_type_b", "other"))
     write_reader(root, "captcha_type_a", text="2KXQE", case_sensitive=False, min_length=5, max_length=5)
     write_reader(root, "captcha_type_b", text="33+2=?", arithmetic=True)
     write_reader(root, "general", text="GENERAL")
+    write_reader(root, "unsure", text="2KXQE", logit=6)
+    write_reader(root, "blind", text="")
     return root
 
 
 @pytest.fixture(autouse=True)
-def _readers(request: pytest.FixtureRequest, settings: Any) -> Iterator[None]:
-    """Serving readers wherever a test uses the database, and counters that begin at zero."""
+def _counters_at_zero() -> None:
     cache.clear()
-    if not {"db", "transactional_db"} & set(request.fixturenames):
-        yield
-        return
-    request.getfixturevalue("transactional_db" if "transactional_db" in request.fixturenames else "db")
-    settings.SHIPPED_ARTIFACTS = request.getfixturevalue("artifacts")
-    registry.reset()
-    install_shipped_models()
+
+
+@pytest.fixture
+def readers(db: None, artifacts: Path, settings: Any) -> Iterator[None]:
+    """Readers that serve; whoever has an account finds them there."""
+    serve(artifacts, settings)
     yield
     registry.reset()
+
+
+def serve(artifacts: Path, settings: Any) -> None:
+    """Let this process read with the models of that folder."""
+    settings.SHIPPED_ARTIFACTS = artifacts
+    registry.reset()
+    install_shipped_models()
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +93,7 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def make_user() -> Callable[..., User]:
+def make_user(readers: None) -> Callable[..., User]:
     def make(name: str, balance: int = 10) -> User:
         user = User.objects.create_user(name, f"{name}@example.org", "a password of theirs")
         if balance:
@@ -94,13 +104,13 @@ def make_user() -> Callable[..., User]:
 
 
 @pytest.fixture
-def user(db: None, make_user: Callable[..., User]) -> User:
+def user(make_user: Callable[..., User]) -> User:
     """Someone with 10 credits."""
     return make_user("ada")
 
 
 @pytest.fixture
-def outsider(db: None, make_user: Callable[..., User]) -> User:
+def outsider(make_user: Callable[..., User]) -> User:
     """Someone else, who must see nothing of the first one's."""
     return make_user("eve")
 

@@ -9,7 +9,7 @@ import pytest
 from accounts import credits
 from accounts.models import LedgerEntry, User
 from solving.models import MAX_ID, Solve
-from solving.tests.conftest import Caller, assert_problem, charges
+from solving.tests.conftest import Caller, assert_problem, charges, part
 from solving.tests.pictures import TYPE_A, TYPE_B, UNKNOWN, picture
 
 
@@ -53,8 +53,6 @@ def test_every_format_is_read(caller: Caller, file_format: str) -> None:
 
 
 def test_the_original_name_of_the_part_is_taken_too(caller: Caller) -> None:
-    from solving.tests.conftest import part
-
     response = caller.post("/api/v1/solves", {"captcha_image": part(picture())})
     assert response.json()["text"] == "2KXQE"
 
