@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -42,7 +43,7 @@ def export_onnx(network: keras.Model, path: Path, samples: list[np.ndarray]) -> 
     signature = (tf.TensorSpec(shape, tf.uint8, name="images"),)
 
     @tf.function(input_signature=signature)
-    def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serve(images: Any) -> dict[str, Any]:
         return {"logits": network(images, training=False)}
 
     tf2onnx.convert.from_function(serve, input_signature=signature, opset=_OPSET, output_path=str(path))

@@ -5,6 +5,7 @@ the same images, then spec, report, the hashes of what was trained on, and check
 """
 
 import importlib.metadata
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +18,17 @@ import numpy as np
 
 from ml.recognition.artifacts import TRAINED_ON_FILE, ReaderSpec, TypesSpec, write_checksums
 from ml.recognition.datasets import Example
+from ml.recognition.decoding import log_softmax, text_probability
 from ml.recognition.export import export_onnx, onnx_logits, quantize
+from ml.recognition.reader import Reader
+from ml.recognition.training.batches import Pair
 from ml.recognition.training.report import write_report
 
 TEMPERATURES = np.geomspace(0.5, 4.0, 31)
 
 _CALIBRATION_IMAGES = 256
+# One reading that is altogether wrong must not decide the temperature.
+_LEAST_LIKELIHOOD = 1e-6
 
 Spec = TypeVar("Spec", ReaderSpec, TypesSpec)
 
@@ -75,6 +81,21 @@ def export_for_serving(
     return Exported(
         served, quantised, parity.largest_difference, score_fp32, score_int8 if quantised else score_fp32
     )
+
+
+def calibrated(reader: Reader, pairs: Sequence[Pair], spec: ReaderSpec) -> float:
+    """The temperature under which the true texts of `pairs` are likeliest (Guo et al. 2017)."""
+    logits = [reader.logits(image[None])[0] for image, _ in pairs]
+    labels = [spec.alphabet.encode(text) for _, text in pairs]
+
+    def surprise(temperature: float) -> float:
+        likelihoods = (
+            text_probability(np.exp(log_softmax(rows, temperature)), label)
+            for rows, label in zip(logits, labels, strict=True)
+        )
+        return -sum(math.log(max(likelihood, _LEAST_LIKELIHOOD)) for likelihood in likelihoods)
+
+    return float(min(TEMPERATURES, key=surprise))
 
 
 def weights_only(network: keras.Model, empty: keras.Model, path: Path) -> None:

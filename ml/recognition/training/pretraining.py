@@ -5,7 +5,6 @@ Drawing runs beside training; an image is shown `reuse` times on average, augmen
 """
 
 import csv
-import json
 import math
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from ml.recognition.artifacts import ReaderSpec
 from ml.recognition.charset import BLANK, GENERAL_ALPHABET, Alphabet
 from ml.recognition.ctc import ctc_loss, encode_targets
 from ml.recognition.datasets import Example
@@ -22,8 +22,10 @@ from ml.recognition.images import InputSize, fit, open_image
 from ml.recognition.networks import reader_network
 from ml.recognition.synthesis import stream
 from ml.recognition.training.batches import Pair, Pool, in_order, readable
+from ml.recognition.training.general import package_general
 
 LONGEST_TEXT = 12
+LOG_FILE = "training.csv"
 HELD_OUT_SEED = 2**40
 """Seeds from here on are never trained on."""
 
@@ -53,10 +55,11 @@ def pretrain(
     out: Path,
     *,
     start: Path | None = None,
+    version: int = 1,
     watch: dict[str, list[Example]] | None = None,
     progress: Callable[[float, str], None] = lambda share, line: None,
-) -> keras.Model:
-    """Train until the minutes are over; write `reader.keras`, `training.csv` and `pretraining.json` to `out`.
+) -> ReaderSpec:
+    """Train until the minutes are over, then write the artifact of the general reader to `out`.
 
     `start`: a `reader.keras` to go on from. `watch`: labelled sets whose exact match is logged, never used.
     `progress` is told the share done in [0, 1] and the last line of the log.
@@ -74,7 +77,7 @@ def pretrain(
         stream.StreamConfig(config.size, seed=config.seed * 2**32), config.block_size, config.processes
     )
     rng = np.random.default_rng(config.seed)
-    log = _Log(out, config, watched)
+    log = _Log(out, config, watched, start)
     blocks: list[list[Pair]] = []
     steps, began = 0, time.monotonic()
     while (share := (time.monotonic() - began) / 60 / config.minutes) < 1:
@@ -89,10 +92,12 @@ def pretrain(
             if share >= 1:
                 break
         network.save(out / "reader.keras")
-        line = log.write(network, steps, float(np.mean(losses)), held_out, share)
+        line = log.write(network, steps, float(np.mean(losses)), held_out)
         progress(share, line)
     drawing.close()
-    return network
+    settings = {key: value for key, value in asdict(config).items() if key != "size"}
+    dataset = log.totals | {"backend": keras.backend.backend(), "config": settings}
+    return package_general(out, version=version, dataset=dataset, size=config.size)
 
 
 def compile_reader(network: keras.Model, learning_rate: float, weight_decay: float) -> None:
@@ -147,34 +152,52 @@ def _learning_rate(config: PretrainConfig, share: float, steps: int) -> float:
 
 
 class _Log:
-    """`training.csv`, a row a round, and `pretraining.json`, the configuration."""
+    """`training.csv`, a row a round; a continued run goes on where the log of its start ended."""
 
-    def __init__(self, out: Path, config: PretrainConfig, watched: dict[str, list[Pair]]) -> None:
-        self._path = out / "training.csv"
+    def __init__(
+        self, out: Path, config: PretrainConfig, watched: dict[str, list[Pair]], start: Path | None
+    ) -> None:
+        self._path = out / LOG_FILE
         self._watched = watched
         self._batch_size = config.batch_size
-        self._began = time.monotonic()
-        (out / "pretraining.json").write_text(
-            json.dumps(asdict(config) | {"backend": keras.backend.backend()}, indent=1)
-        )
         columns = ["minutes", "steps", "images", "learning_rate", "loss", "held_out_exact_match", *watched]
+        earlier = _rows(start.with_name(LOG_FILE)) if start else []
         with self._path.open("w", newline="") as stream_:
-            csv.writer(stream_).writerow(columns)
+            writer = csv.DictWriter(stream_, columns, restval="0", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(earlier)
+        last = earlier[-1] if earlier else {}
+        self._earlier = tuple(float(last.get(name, 0)) for name in ("minutes", "steps", "images"))
+        self._began = time.monotonic()
+        self.totals = dict(zip(("minutes", "steps", "images"), self._earlier, strict=True))
 
-    def write(self, network: keras.Model, steps: int, loss: float, held_out: list[Pair], share: float) -> str:
+    def write(self, network: keras.Model, steps: int, loss: float, held_out: list[Pair]) -> str:
+        """Add a row; return it as a line to show."""
         matches = [
             exact_match(network, pairs, GENERAL_ALPHABET) for pairs in (held_out, *self._watched.values())
         ]
-        row = [
-            f"{(time.monotonic() - self._began) / 60:.2f}",
-            steps,
-            steps * self._batch_size,
-            f"{float(network.optimizer.learning_rate):.2e}",
-            f"{loss:.4f}",
-            *(f"{match:.4f}" for match in matches),
-        ]
+        minutes, earlier_steps, earlier_images = self._earlier
+        self.totals = {
+            "minutes": round(minutes + (time.monotonic() - self._began) / 60, 2),
+            "steps": int(earlier_steps + steps),
+            "images": int(earlier_images + steps * self._batch_size),
+        }
+        rate = float(network.optimizer.learning_rate)
         with self._path.open("a", newline="") as stream_:
+            row = [
+                *self.totals.values(),
+                f"{rate:.2e}",
+                f"{loss:.4f}",
+                *(f"{match:.4f}" for match in matches),
+            ]
             csv.writer(stream_).writerow(row)
         names = ["held out", *self._watched]
         scores = ", ".join(f"{name} {match:.1%}" for name, match in zip(names, matches, strict=True))
         return f"loss {loss:.3f}, exact match: {scores}"
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="") as stream_:
+        return list(csv.DictReader(stream_))

@@ -23,7 +23,7 @@ from ml.recognition.artifacts import ReaderSpec
 from ml.recognition.charset import GENERAL_ALPHABET, Alphabet
 from ml.recognition.ctc import encode_targets
 from ml.recognition.datasets import Example, content_hash, split
-from ml.recognition.decoding import greedy_decode, log_softmax, text_probability
+from ml.recognition.decoding import greedy_decode
 from ml.recognition.images import InputSize, open_image
 from ml.recognition.metrics import summarize
 from ml.recognition.networks import copy_weights, reader_network
@@ -111,7 +111,7 @@ def train_reader(
     }
     # Written once so that the reader that will serve can be asked, then again with what it answered.
     packaging.finish(out, spec, metrics=measured, trained_on=seen)
-    spec = replace(spec, temperature=calibrated(Reader(out), validation, spec))
+    spec = replace(spec, temperature=packaging.calibrated(Reader(out), checks, spec))
     packaging.finish(out, spec, metrics=measured, trained_on=seen)
     measured["validation"] = summary(Reader(out), validation)
     if held_out:
@@ -176,20 +176,6 @@ def starting_network(alphabet: Alphabet, size: InputSize, start: Path | None) ->
         kernel[..., row], bias[row] = known_kernel[..., known], known_bias[known]
     network.get_layer("head").set_weights([kernel, bias])
     return network
-
-
-def calibrated(reader: Reader, examples: Sequence[Example], spec: ReaderSpec) -> float:
-    """The temperature under which the true texts are likeliest (Guo et al., 2017)."""
-    logits = [reader.logits(image[None])[0] for image, _ in load_pairs(list(examples), spec.input)]
-    labels = [spec.alphabet.encode(normalised(example.label, spec)) for example in examples]
-
-    def surprise(temperature: float) -> float:
-        return -sum(
-            math.log(max(text_probability(np.exp(log_softmax(rows, temperature)), label), 1e-30))
-            for rows, label in zip(logits, labels, strict=True)
-        )
-
-    return float(min(packaging.TEMPERATURES, key=surprise))
 
 
 def summary(reader: Reader, examples: Sequence[Example]) -> dict[str, Any]:

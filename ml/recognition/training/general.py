@@ -1,0 +1,110 @@
+"""The general reader as an artifact: exported, calibrated on drawn captchas, silent on what is none."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from ml.recognition.artifacts import ReaderSpec
+from ml.recognition.charset import GENERAL_ALPHABET
+from ml.recognition.decoding import greedy_decode
+from ml.recognition.images import InputSize, fit
+from ml.recognition.metrics import interval, summarize
+from ml.recognition.networks import reader_network
+from ml.recognition.reader import Reader
+from ml.recognition.synthesis import negatives, stream
+from ml.recognition.training import packaging
+from ml.recognition.training.batches import Pair, in_order, readable
+
+CALIBRATION_SEED = 2**42
+TEST_SEED = 2**43
+"""Seeds from here on are neither trained on nor calibrated with."""
+
+ANSWERED_AT_MOST = 0.005
+"""Share of pictures without a captcha that may be answered; half of the goal, to leave room."""
+
+_DRAWN = 1536
+_NEGATIVES = 1000
+
+
+def package_general(folder: Path, *, version: int, dataset: dict[str, Any], size: InputSize) -> ReaderSpec:
+    """Turn the `reader.keras` in `folder` into the artifact `general`; return its spec.
+
+    Temperature and least confidence are chosen on drawn images of their own, the figures come from others.
+    """
+    trained = keras.models.load_model(folder / "reader.keras", compile=False)
+    network = reader_network(GENERAL_ALPHABET.size, size)
+    packaging.weights_only(trained, network, folder / "reader.keras")
+    calibration, test = _drawn(size, CALIBRATION_SEED), _drawn(size, TEST_SEED)
+    batches = list(in_order(calibration, 64))
+    exported = packaging.export_for_serving(
+        network,
+        folder,
+        "reader.onnx",
+        calibration=[images for _, images in _shuffled(batches)],
+        score=lambda logits: _exact(logits, batches, calibration),
+        batches=[images for _, images in batches],
+    )
+    spec = ReaderSpec(slug="general", version=version, input=size, alphabet=GENERAL_ALPHABET, dataset=dataset)
+    measured: dict[str, Any] = {
+        "int8": exported.quantised,
+        "parity": exported.parity,
+        "exact_match_fp32": exported.score_fp32,
+        "exact_match_served": exported.score_served,
+    }
+    packaging.finish(folder, spec, metrics=measured, trained_on=[])
+    spec = replace(spec, temperature=packaging.calibrated(Reader(folder), calibration, spec))
+    packaging.finish(folder, spec, metrics=measured, trained_on=[])
+    silent = _confidences_on_negatives(Reader(folder), CALIBRATION_SEED)
+    spec = replace(spec, min_confidence=_least_confidence(silent))
+    reader = Reader(folder)
+    answered = sum(value >= spec.min_confidence for value in _confidences_on_negatives(reader, TEST_SEED))
+    measured["negatives_answered"] = dict(interval(answered, _NEGATIVES))
+    measured["drawn"] = dict(summarize(_readings(reader, test)))
+    return packaging.finish(folder, spec, metrics=measured, trained_on=[])
+
+
+def _drawn(size: InputSize, seed: int) -> list[Pair]:
+    drawing = stream.StreamConfig(size, seed=seed, negatives=0.0, width_multiple=size.width_multiple)
+    return [pair for pair in stream.draw_chunk(drawing, seed, _DRAWN) if readable(pair)]
+
+
+def _shuffled(batches: list[tuple[list[int], np.ndarray]]) -> list[tuple[list[int], np.ndarray]]:
+    """Batches of all widths mixed, for a calibration that looks at the first few only."""
+    order = np.random.default_rng(0).permutation(len(batches))
+    return [batches[i] for i in order]
+
+
+def _exact(logits: list[np.ndarray], batches: list[tuple[list[int], np.ndarray]], pairs: list[Pair]) -> float:
+    right = 0
+    for (indices, _), rows in zip(batches, logits, strict=True):
+        for index, row in zip(indices, rows, strict=True):
+            right += greedy_decode(row, GENERAL_ALPHABET).text.upper() == pairs[index][1].upper()
+    return right / max(1, len(pairs))
+
+
+def _readings(reader: Reader, pairs: list[Pair]) -> list[tuple[str, str | None, float]]:
+    rows = []
+    for image, text in pairs:
+        reading = reader.decode(reader.logits(image[None])[0])
+        rows.append((text, reading.text if reading else None, reading.confidence if reading else 0.0))
+    return rows
+
+
+def _confidences_on_negatives(reader: Reader, seed: int) -> list[float]:
+    """Confidence of what is read where nothing is written; 0 where nothing is read."""
+    confidences = []
+    for offset in range(_NEGATIVES):
+        image, _ = negatives.draw(seed + offset)
+        reading = reader.decode(reader.logits(fit(image, reader.spec.input)[None])[0])
+        confidences.append(reading.confidence if reading and reading.text else 0.0)
+    return confidences
+
+
+def _least_confidence(confidences: list[float]) -> float:
+    """The confidence that only ANSWERED_AT_MOST of the pictures without a captcha reach, at least 0.2."""
+    allowed = int(len(confidences) * ANSWERED_AT_MOST)
+    reached = sorted(confidences, reverse=True)[allowed]
+    return round(min(0.99, max(0.2, reached + 0.005)), 3)
