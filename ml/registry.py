@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion, root_of
@@ -276,12 +277,22 @@ def _snapshot(
             public[slug] = entry.model
         else:
             private.setdefault(owner, {})[slug] = entry.model
+
+    def recognizer_with(readers: dict[str, Reader]) -> Recognizer:
+        return Recognizer(
+            types,
+            readers,
+            general,
+            max_bytes=settings.MAX_UPLOAD_BYTES,
+            max_pixels=settings.MAX_IMAGE_PIXELS,
+        )
+
     return _Snapshot(
         rows=rows,
         loaded=loaded,
         problems=problems,
-        public=Recognizer(types, public, general),
-        of_owners={user: Recognizer(types, public | own, general) for user, own in private.items()},
+        public=recognizer_with(public),
+        of_owners={user: recognizer_with(public | own) for user, own in private.items()},
     )
 
 

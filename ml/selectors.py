@@ -18,14 +18,14 @@ class Accuracy:
     low: float
     high: float
     n: int
-    selected: bool = False
-    """Measured on the images that selected the version, so rather too high."""
+    measured_on: str = "held_out"
+    """Or `validation`: the images that selected the version, so rather too high; or `drawn` captchas."""
 
     def __str__(self) -> str:
         share, low, high = (
             f"{value:.1%}".replace("%", " %") for value in (self.exact_match, self.low, self.high)
         )
-        note = ", validation" if self.selected else ""
+        note = "" if self.measured_on == "held_out" else f", {self.measured_on}"
         return f"{share} ({low} to {high}, n = {self.n}{note})"
 
 
@@ -71,10 +71,11 @@ def available_types(user_id: int | None = None) -> list[AvailableType]:
 def accuracy_of(metrics: Mapping[str, Any]) -> Accuracy | None:
     """The exact match that a spec's metrics state; None when they state none.
 
-    Figures of the held-out images come first, then those of the validation images, which selected the model.
+    Figures of the held-out images come first, then those of the validation images, which selected the model,
+    then, for the general reader, those of drawn captchas.
     A reader states one share (`metrics.Summary`), a type model one for each type; these are added up.
     """
-    for part in ("held_out", "validation"):
+    for part in ("held_out", "validation", "drawn"):
         figures = metrics.get(part)
         if not isinstance(figures, Mapping):
             continue
@@ -88,7 +89,7 @@ def accuracy_of(metrics: Mapping[str, Any]) -> Accuracy | None:
         if n:
             correct = sum(share["correct"] for share in shares)
             low, high = wilson_interval(correct, n)
-            return Accuracy(exact_match=correct / n, low=low, high=high, n=n, selected=part == "validation")
+            return Accuracy(exact_match=correct / n, low=low, high=high, n=n, measured_on=part)
     return None
 
 
