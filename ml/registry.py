@@ -15,11 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion, root_of
-from ml.recognition.artifacts import ArtifactError, read_checksums
+from ml.recognition.artifacts import ArtifactError
 from ml.recognition.pipeline import Recognizer
 from ml.recognition.reader import Reader, TypeClassifier
 from ml.selectors import available_types
@@ -119,13 +118,7 @@ def open_model(version: ServingVersion | ModelVersion) -> Reader | TypeClassifie
         ArtifactError: files that are missing, damaged, not those of the registry or of another model.
     """
     kind = TypeClassifier if version.kind == ModelVersion.Kind.TYPES else Reader
-    file = f"{version.kind}.onnx"
-    if read_checksums(version.path).get(file) != version.sha256:
-        raise ArtifactError(f"{version}: {file} is not the one that was registered")
-    model = kind(version.path)
-    # Again, of the bytes that were loaded: the files may have changed since the line above.
-    if model.sha256 != version.sha256:
-        raise ArtifactError(f"{version}: {file} changed while it was loaded")
+    model = kind(version.path, expected_sha256=version.sha256)
     if (model.spec.slug, model.spec.version) != (version.slug, version.version):
         raise ArtifactError(
             f"{version}: the folder holds {model.spec.slug}/{model.spec.version}, not this version"
@@ -277,22 +270,12 @@ def _snapshot(
             public[slug] = entry.model
         else:
             private.setdefault(owner, {})[slug] = entry.model
-
-    def recognizer_with(readers: dict[str, Reader]) -> Recognizer:
-        return Recognizer(
-            types,
-            readers,
-            general,
-            max_bytes=settings.MAX_UPLOAD_BYTES,
-            max_pixels=settings.MAX_IMAGE_PIXELS,
-        )
-
     return _Snapshot(
         rows=rows,
         loaded=loaded,
         problems=problems,
-        public=recognizer_with(public),
-        of_owners={user: recognizer_with(public | own) for user, own in private.items()},
+        public=Recognizer(types, public, general),
+        of_owners={user: Recognizer(types, public | own, general) for user, own in private.items()},
     )
 
 

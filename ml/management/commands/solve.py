@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
@@ -44,7 +45,12 @@ class Command(BaseCommand):
 
     def _read(self, recognizer: Recognizer, image: Path, captcha_type: str | None) -> dict[str, Any]:
         try:
-            recognition = recognizer.recognize(image.read_bytes(), captcha_type=captcha_type)
+            recognition = recognizer.recognize(
+                image.read_bytes(),
+                captcha_type=captcha_type,
+                max_bytes=settings.MAX_UPLOAD_BYTES,
+                max_pixels=settings.MAX_IMAGE_PIXELS,
+            )
         except (OSError, ImageError, Unsolvable) as error:
             return {"image": str(image), "error": str(error)}
         return {"image": str(image), **asdict(recognition)}
