@@ -14,7 +14,7 @@ from ml import registry
 from ml.recognition.decoding import Constraints
 from ml.recognition.pipeline import Unsolvable
 from solving import idempotency
-from solving.errors import AccountGone
+from solving.errors import AccountGone, StillRunning
 from solving.models import Solve
 
 
@@ -127,10 +127,10 @@ def _read(user: User, image: bytes, hints: Hints) -> Solve:
 
 @contextmanager
 def _while_user_exists(user: User) -> Iterator[None]:
-    """A user who is deleted in the middle of a request breaks a foreign key; the client gets a 401 for it."""
+    """A user who is deleted in mid-request has no balance, no key and breaks foreign keys: that is a 401."""
     try:
         yield
-    except IntegrityError as error:
+    except (IntegrityError, credits.InsufficientCredits, StillRunning) as error:
         if not User.objects.filter(pk=user.pk).exists():
             raise AccountGone from error
         raise
