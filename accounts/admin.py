@@ -153,10 +153,10 @@ class UserAdmin(DjangoUserAdmin):
             try:
                 services.suspend_user(user=user, actor=_actor(request))
             except AccountError as error:
-                self.message_user(request, f"{user.username}: {error}", messages.ERROR)
+                self.message_user(request, f"Not suspended: {user.username}. {error}", messages.ERROR)
             else:
                 self.log_change(request, user, "suspended")
-                self.message_user(request, f"{user.username} is suspended.", messages.SUCCESS)
+                self.message_user(request, f"Suspended: {user.username}.", messages.SUCCESS)
 
     @admin.action(description="Reactivate", permissions=["change"])
     def reactivate(self, request: HttpRequest, users: QuerySet[User]) -> None:
@@ -164,7 +164,7 @@ class UserAdmin(DjangoUserAdmin):
             self._refuse_out_of_reach(request, user)
             services.reactivate_user(user=user)
             self.log_change(request, user, "reactivated")
-            self.message_user(request, f"{user.username} may log in again.", messages.SUCCESS)
+            self.message_user(request, f"Reactivated: {user.username}.", messages.SUCCESS)
 
     def _refuse_out_of_reach(self, request: HttpRequest, user: User) -> None:
         if not self.has_change_permission(request, user):

@@ -1,6 +1,6 @@
 """People of the account tests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.core.cache import cache
@@ -16,9 +16,8 @@ SignedIn = Callable[[User], APIClient]
 
 
 @pytest.fixture(autouse=True)
-def _no_throttle_remembers() -> Iterator[None]:
+def _no_throttle_remembers() -> None:
     cache.clear()
-    yield
 
 
 @pytest.fixture

