@@ -94,8 +94,10 @@ def _install() -> InstallReport:
     return report
 
 
-def register_version(*, folder: Path) -> ModelVersion:
+def register_version(*, folder: Path, owner: Any = None) -> ModelVersion:
     """Take the artifact in `folder` into the registry, as a candidate.
+
+    A type that is new becomes the private one of `owner`, or a public one without.
 
     Raises:
         CannotRegister: a folder outside both roots, damaged, or of another model than its name says.
@@ -103,7 +105,7 @@ def register_version(*, folder: Path) -> ModelVersion:
     folder = folder.resolve()
     for origin in ModelVersion.Origin.values:
         if folder.is_relative_to(root_of(origin).resolve()):
-            return _register(folder, origin)[0]
+            return _register(folder, origin, owner)[0]
     raise CannotRegister(f"{folder.name} lies below neither SHIPPED_ARTIFACTS nor ARTIFACTS_ROOT")
 
 
@@ -112,7 +114,8 @@ def next_version(slug: str) -> int:
     taken = set(ModelVersion.objects.filter(slug=slug).values_list("version", flat=True))
     for origin in ModelVersion.Origin.values:
         folders = (root_of(origin) / slug).glob("*/")
-        taken.update(int(folder.name) for folder in folders if folder.name.isdecimal())
+        numbers = (folder.name.removesuffix(".partial") for folder in folders)  # a run may be under way
+        taken.update(int(number) for number in numbers if number.isdecimal())
     shipped = (root_of(ModelVersion.Origin.SHIPPED) / slug).is_dir()
     return max([*taken, FIRST_TRAINED_VERSION - 1 if shipped else 0]) + 1
 
@@ -163,7 +166,7 @@ def roll_back(*, slug: str, reason: str, by: Any = None) -> ModelVersion:
     return version
 
 
-def _register(folder: Path, origin: str) -> tuple[ModelVersion, bool]:
+def _register(folder: Path, origin: str, owner: Any = None) -> tuple[ModelVersion, bool]:
     """The version in `folder`, and whether anything about it was new."""
     name = f"{folder.parent.name}/{folder.name}"
     try:
@@ -191,7 +194,7 @@ def _register(folder: Path, origin: str) -> tuple[ModelVersion, bool]:
         version=spec.version,
         origin=origin,
         folder=name,
-        captcha_type=_type_for(spec),
+        captcha_type=_type_for(spec, owner),
         **facts,
     )
     return version, True
@@ -213,11 +216,11 @@ def _register_again(version: ModelVersion, origin: str, facts: dict[str, Any]) -
     return True
 
 
-def _type_for(spec: ReaderSpec | TypesSpec) -> CaptchaType | None:
-    """The captcha type that a reader reads; a public one is made for the first reader of a type."""
+def _type_for(spec: ReaderSpec | TypesSpec, owner: Any) -> CaptchaType | None:
+    """The captcha type that a reader reads, made for the first reader of a type."""
     if isinstance(spec, TypesSpec) or spec.slug in (GENERAL_SLUG, TYPES_SLUG):
         return None
-    return CaptchaType.objects.get_or_create(slug=spec.slug, defaults=describe(spec))[0]
+    return CaptchaType.objects.get_or_create(slug=spec.slug, defaults={**describe(spec), "owner": owner})[0]
 
 
 def _newest_that_may_serve(new: Iterable[ModelVersion]) -> list[ModelVersion]:

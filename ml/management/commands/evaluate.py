@@ -16,6 +16,7 @@ from ml.recognition.decoding import Constraints
 from ml.recognition.metrics import describe, describe_interval
 from ml.recognition.pipeline import Recognizer
 from ml.recognition.reader import Reader, TypeClassifier
+from ml.recognition.synthesis.fonts import NoFonts
 
 
 class Command(BaseCommand):
@@ -139,7 +140,10 @@ class Command(BaseCommand):
         if isinstance(model, Reader) and model.spec.slug == GENERAL_SLUG:
             general = model
         recognizer = Recognizer(types, {}, general)
-        measured = evaluation.rejection_figures(recognizer, n=n, seed=seed, progress=progress)
+        try:
+            measured = evaluation.rejection_figures(recognizer, n=n, seed=seed, progress=progress)
+        except NoFonts as error:
+            raise CommandError(str(error)) from error
         figures["rejection"] = measured
         self.stdout.write(
             f"{n} drawn pictures of no known type (seed {seed})\n"

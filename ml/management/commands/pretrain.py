@@ -1,0 +1,60 @@
+"""Pre-train the general reader on drawn captchas."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from ml.management.arguments import TrainingBar, load_folders, require_training
+from ml.models import GENERAL_SLUG
+from ml.recognition.synthesis.fonts import NoFonts
+from ml.selectors import accuracy_of
+from ml.services import RegistryError
+from ml.training_runs import CannotTrain, register_if_below_a_root, starting_weights, training_folder
+
+
+class Command(BaseCommand):
+    help = (
+        "Trains the general reader, from which every type's reader is tuned, on captchas that are drawn "
+        "while it trains. Continues from earlier weights with --from. The result is a candidate."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--minutes", type=float, default=60)
+        parser.add_argument(
+            "--from", default="none", dest="start", metavar="MODEL",
+            help="continue from general, general/VERSION, a folder or a reader.keras; default: from nothing",
+        )  # fmt: skip
+        parser.add_argument("--seed", type=int, default=0, help="another seed draws other captchas")
+        parser.add_argument("--processes", type=int, default=1, help="how many draw beside the training")
+        parser.add_argument(
+            "--watch", nargs="+", type=Path, default=[], metavar="DIR",
+            help="labelled folders whose exact match is logged each round, and used for nothing",
+        )  # fmt: skip
+        parser.add_argument("--out", type=Path, metavar="DIR", help="default: ARTIFACTS_ROOT/general/NUMBER")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        watched = load_folders(options["watch"])
+        require_training()
+        from ml.recognition.training.pretraining import PretrainConfig, pretrain
+
+        config = PretrainConfig(
+            minutes=options["minutes"], seed=options["seed"], processes=options["processes"]
+        )
+        bar = TrainingBar(GENERAL_SLUG)
+        try:
+            start = starting_weights(options["start"])
+            with training_folder(GENERAL_SLUG, options["out"]) as folder:
+                pretrain(
+                    config, folder.path, start=start, version=folder.version, watch=watched, progress=bar
+                )
+            version = register_if_below_a_root(folder.final)
+        except (CannotTrain, NoFonts, RegistryError) as error:
+            raise CommandError(str(error)) from error
+        finally:
+            bar.close()
+        if version is None:
+            self.stdout.write(f"Written to {folder.final}; below no root of models, so not registered.")
+        else:
+            self.stdout.write(f"{version} is a candidate, exact match {accuracy_of(version.metrics)}")

@@ -1,0 +1,173 @@
+"""A training run on this machine: where its artifact goes, and whether it is better than what serves."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml import registry
+from ml.evaluation import decide_examples, read_examples, untrained
+from ml.models import GENERAL_SLUG, ModelVersion, root_of
+from ml.recognition.artifacts import ArtifactError, ReaderSpec, load_spec, trained_on
+from ml.recognition.charset import GENERAL_ALPHABET
+from ml.recognition.datasets import Example
+from ml.recognition.metrics import Interval, describe_interval, interval
+from ml.recognition.reader import Reader, TypeClassifier
+from ml.services import next_version, register_version
+
+PARTIAL = ".partial"
+
+
+class CannotTrain(Exception):
+    """The run cannot begin; the message says why."""
+
+
+@dataclass(frozen=True)
+class TrainingFolder:
+    """`path` is written to while training; at the end it becomes `final`, SLUG/VERSION."""
+
+    path: Path
+    final: Path
+    version: int
+
+
+@contextmanager
+def training_folder(slug: str, out: Path | None = None) -> Iterator[TrainingFolder]:
+    """An empty folder to train into, by default of the slug's next version below ARTIFACTS_ROOT.
+
+    It gets its own name only when the block ends well; what a failed or stopped run leaves is deleted.
+
+    Raises:
+        CannotTrain: `out` exists already.
+    """
+    version = next_version(slug)
+    final = root_of(ModelVersion.Origin.TRAINED) / slug / str(version)
+    if out is not None:
+        final = out.resolve()
+        version = int(final.name) if final.name.isdecimal() and int(final.name) else 1
+    partial = final.with_name(final.name + PARTIAL)
+    if final.exists() or partial.exists():
+        raise CannotTrain(f"{final} exists already: delete it or choose another folder")
+    partial.mkdir(parents=True)
+    try:
+        yield TrainingFolder(partial, final, version)
+        partial.rename(final)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def register_if_below_a_root(folder: Path, *, owner: Any = None) -> ModelVersion | None:
+    """The version of a finished folder; None for one that lies elsewhere, as --out allows."""
+    roots = [root_of(origin).resolve() for origin in ModelVersion.Origin.values]
+    if folder.resolve().parent.parent not in roots:
+        return None
+    return register_version(folder=folder, owner=owner)
+
+
+def starting_weights(source: str) -> Path | None:
+    """The `reader.keras` to start from: `none`, a folder, a file, or a slug with or without a version.
+
+    Raises:
+        CannotTrain: there is none, or it does not write the general alphabet.
+    """
+    if source == "none":
+        return None
+    path = Path(source)
+    if path.suffix == ".keras" and path.is_file():
+        return path
+    if not path.is_dir():
+        path = _registered(source).path
+    try:
+        spec = load_spec(path)
+    except ArtifactError as error:
+        raise CannotTrain(str(error)) from error
+    if not isinstance(spec, ReaderSpec) or spec.alphabet != GENERAL_ALPHABET:
+        raise CannotTrain(f"{spec.name} is no general reader: tuning starts from one")
+    if not (path / "reader.keras").is_file():
+        raise CannotTrain(f"{path} holds no reader.keras")
+    return path / "reader.keras"
+
+
+def _registered(name: str) -> ModelVersion:
+    slug, _, number = name.partition("/")
+    versions = ModelVersion.objects.filter(slug=slug)
+    if number.isdecimal():
+        version = versions.filter(version=int(number)).first()
+    else:
+        version = versions.filter(state=ModelVersion.State.SERVING).first()
+    if version is None:
+        raise CannotTrain(
+            f"There is no model {name} to start from: register the shipped ones (manage.py install_models), "
+            "give a folder, or begin from nothing (--from none)"
+        )
+    return version
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The new version and the present one on the same images, which neither was trained on."""
+
+    new: Interval
+    present: Interval
+    present_name: str
+    first_of_its_kind: bool
+    """What it is compared with is the general reader, because the type had none of its own."""
+
+    @property
+    def better(self) -> bool:
+        if self.first_of_its_kind:
+            return self.new["correct"] >= self.present["correct"]
+        return self.new["correct"] > self.present["correct"]
+
+    def __str__(self) -> str:
+        return (
+            f"{describe_interval(self.new)} against {describe_interval(self.present)} of {self.present_name}"
+        )
+
+
+def compare_with_present(
+    version: ModelVersion, folders: Mapping[str, Sequence[Example]]
+) -> Comparison | None:
+    """How `version` does beside what serves now; None when nothing serves or no image is left to judge by.
+
+    Raises:
+        ArtifactError: one of the two cannot be loaded.
+    """
+    serving = {v.slug: v for v in ModelVersion.objects.filter(state=ModelVersion.State.SERVING)}
+    present = serving.get(version.slug)
+    if present is None and version.kind == ModelVersion.Kind.READER:
+        present = serving.get(GENERAL_SLUG)
+    if present is None:
+        return None
+    seen = trained_on(version.path) | trained_on(present.path)
+    kept = {name: untrained(examples, seen) for name, examples in folders.items()}
+    if not any(kept.values()):
+        return None
+    new, old = registry.open_model(version), registry.open_model(present)
+    return Comparison(
+        new=_right(new, kept, any_case=_any_case(new)),
+        present=_right(old, kept, any_case=_any_case(new)),
+        present_name=str(present),
+        first_of_its_kind=present.slug != version.slug,
+    )
+
+
+def _any_case(model: Reader | TypeClassifier) -> bool:
+    return isinstance(model, Reader) and not model.spec.case_sensitive
+
+
+def _right(
+    model: Reader | TypeClassifier, folders: Mapping[str, Sequence[Example]], *, any_case: bool
+) -> Interval:
+    if isinstance(model, TypeClassifier):
+        share: Interval = decide_examples(model, folders, lambda items, total: items)["exact_match"]
+        return share
+    outcomes = list(read_examples(model, [e for examples in folders.values() for e in examples]))
+    right = sum(
+        o.text is not None and (o.text.upper() == o.truth.upper() if any_case else o.text == o.truth)
+        for o in outcomes
+    )
+    return interval(right, len(outcomes))
