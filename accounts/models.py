@@ -86,11 +86,11 @@ class LedgerEntry(models.Model):
     """One change of one balance. Triggers refuse to change or delete it (``accounts.append_only``)."""
 
     class Kind(models.TextChoices):
-        GIFT = "gift", "gift at sign-up"
-        GRANT = "grant", "added or taken by an admin"
-        CHARGE = "charge", "charge for a solve"
-        REFUND = "refund", "refund"
-        CLOSING = "closing", "account closed"
+        GIFT = "gift"  # at sign-up
+        GRANT = "grant"  # added, or taken, by a person
+        CHARGE = "charge"  # for a solve
+        REFUND = "refund"
+        CLOSING = "closing"  # its user was deleted
 
     # No index of its own: the one below begins with the same column.
     account = models.ForeignKey(
@@ -142,6 +142,7 @@ class LoginAddress(models.Model):
     last_login = models.DateTimeField()
 
     class Meta:
+        verbose_name_plural = "login addresses"
         constraints = [models.UniqueConstraint(fields=["user", "network"], name="login_address_once_a_user")]
 
     def __str__(self) -> str:
