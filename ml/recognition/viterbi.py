@@ -17,6 +17,8 @@ from ml.recognition.charset import BLANK
 
 IMPLAUSIBLE = 11.5
 """A path this many nats (a factor of 100,000) below the best unconstrained one is no reading at all."""
+SLIGHT = 4.0
+"""Nats below the best unconstrained path within which most constrained ones lie."""
 
 _Scores = NDArray[np.float64]
 
@@ -45,24 +47,34 @@ def best_path(log_probs: NDArray[np.floating], search: Search) -> list[int] | No
     """
     costs = np.asarray(log_probs, np.float64)[:, search.allowed]
     costs -= log_probs.max(axis=1, keepdims=True)
-    columns = np.flatnonzero(costs.max(axis=0) > -IMPLAUSIBLE)
+    # A path that stays within a narrow beam is the best of all, and most corrections are slight.
+    for beam in (SLIGHT, IMPLAUSIBLE):
+        path = _best_within(beam, costs, search)
+        if path is not None:
+            return path
+    return None
+
+
+def _best_within(beam: float, costs: _Scores, search: Search) -> list[int] | None:
+    """The best path that costs less than `beam`, exactly: no such path uses what is cut off here."""
+    columns = np.flatnonzero(costs.max(axis=0) > -beam)
     if not len(columns) or columns[0] != BLANK:
         columns = np.concatenate(([BLANK], columns))
     if len(columns) == 1:
-        plausible = search.min_length == 0 and not search.required and costs[:, BLANK].sum() > -IMPLAUSIBLE
-        return [BLANK] * len(costs) if plausible else None
+        possible = search.min_length == 0 and not search.required and costs[:, BLANK].sum() > -beam
+        return [BLANK] * len(costs) if possible else None
     classes = search.allowed[columns]
     lattice = _Lattice(costs[:, columns], search.kinds[classes] & search.required, search.required)
-    best: tuple[float, int] | None = None
+    best_score, best_length = -beam, -1
     for length in range(len(costs) + 1 if search.max_length is None else search.max_length + 1):
-        score, alive = lattice.extend()
-        if length >= search.min_length and score > -IMPLAUSIBLE and (best is None or score > best[0]):
-            best = score, length
-        if not alive:
+        score, reach = lattice.extend()
+        if length >= search.min_length and score > best_score:
+            best_score, best_length = score, length
+        if reach <= best_score:
             break
-    if best is None:
+    if best_length < 0:
         return None
-    return [int(classes[column]) for column in lattice.trace(best[1])]
+    return [int(classes[column]) for column in lattice.trace(best_length)]
 
 
 class _Lattice:
@@ -82,8 +94,8 @@ class _Lattice:
         self.ends: list[_Scores] = []
         self.entries: list[_Scores] = []
 
-    def extend(self) -> tuple[float, bool]:
-        """Add the next level: the score of its best whole path, and whether a longer text is plausible."""
+    def extend(self) -> tuple[float, float]:
+        """Add the next level: the score of its best whole path, and a bound on those of longer texts."""
         entries = self._first_level() if not self.ends else self._enter_characters(self.ends[-1])
         ends = np.maximum.accumulate(entries, axis=1) + self.sums
         if self.ends:
@@ -91,10 +103,10 @@ class _Lattice:
             entries[:, 1:, 0] -= self.sums[:-1, 0]
             ends[:, :, 0] = np.maximum.accumulate(entries[:, :, 0], axis=1) + self.sums[:, 0]
         # A path may begin with a character, past the level of no character.
-        longer_plausible = not self.ends or bool(ends.max() > -IMPLAUSIBLE)
+        reach = float(ends.max()) if self.ends else 0.0
         self.ends.append(ends)
         self.entries.append(entries)
-        return float(ends[self.required, -1].max()), longer_plausible
+        return float(ends[self.required, -1].max()), reach
 
     def _first_level(self) -> _Scores:
         """No character yet: blanks from the first frame on."""
