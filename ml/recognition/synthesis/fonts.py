@@ -36,7 +36,7 @@ def font_files() -> tuple[Path, ...]:
     )
     usable = tuple(path for path in found if _draws_latin(path))
     if not usable:
-        raise NoFonts("no fonts are installed: type `make fonts` (or install the packages of fonts.txt)")
+        raise NoFonts("no fonts are installed: type `make packages` (or install the packages of fonts.txt)")
     return usable
 
 

@@ -81,4 +81,4 @@ def _blocks_here(config: StreamConfig, first_seeds: range, chunks_a_block: int) 
 
 def _step_back() -> None:
     """Drawing yields to training, which waits for nothing else."""
-    os.nice(5)
+    os.nice(1)

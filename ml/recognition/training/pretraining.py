@@ -22,6 +22,7 @@ from ml.recognition.images import InputSize, fit, open_image
 from ml.recognition.networks import reader_network
 from ml.recognition.synthesis import stream
 from ml.recognition.training.batches import Pair, Pool, in_order, readable
+from ml.recognition.training.budget import Budget, cosine
 from ml.recognition.training.general import package_general
 
 LONGEST_TEXT = 12
@@ -35,6 +36,8 @@ class PretrainConfig:
     """One run. Times in minutes, learning rates per step of `batch_size` images."""
 
     minutes: float = 60
+    steps: int | None = None
+    """Bounds the run in place of the minutes, which makes it repeatable."""
     seed: int = 0
     size: InputSize = field(default_factory=InputSize)
     batch_size: int = 64
@@ -79,17 +82,16 @@ def pretrain(
     rng = np.random.default_rng(config.seed)
     log = _Log(out, config, watched, start)
     blocks: list[list[Pair]] = []
-    steps, began = 0, time.monotonic()
-    while (share := (time.monotonic() - began) / 60 / config.minutes) < 1:
+    budget, steps = Budget(config.minutes, config.steps), 0
+    while (share := budget.share(steps)) < 1:
         blocks = [*blocks[-(config.pool_blocks - 1) :], [pair for pair in next(drawing) if readable(pair)]]
         pool = Pool([pair for block in blocks for pair in block])
         losses = []
         for _ in range(math.ceil(config.block_size * config.reuse / config.batch_size)):
-            share = min(1.0, (time.monotonic() - began) / 60 / config.minutes)
             network.optimizer.learning_rate = _learning_rate(config, share, steps)
             losses.append(train_step(network, *pool.batch(rng, config.batch_size, config.augmentation)))
             steps += 1
-            if share >= 1:
+            if (share := budget.share(steps)) >= 1:
                 break
         network.save(out / "reader.keras")
         line = log.write(network, steps, float(np.mean(losses)), held_out)
@@ -145,9 +147,8 @@ def _held_out(config: PretrainConfig) -> list[Pair]:
 
 
 def _learning_rate(config: PretrainConfig, share: float, steps: int) -> float:
-    """Linear warm-up, then a cosine over the time that is given (Loshchilov & Hutter, 2017)."""
-    cosine = 0.5 * (1 + math.cos(math.pi * share))
-    rate = config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * cosine
+    """Linear warm-up, then a cosine over the time that is given."""
+    rate = cosine(config.learning_rate, config.final_learning_rate, share)
     return rate * min(1.0, (steps + 1) / config.warmup_steps)
 
 

@@ -7,8 +7,6 @@ validation images, and among equals the lowest loss.
 """
 
 import csv
-import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -31,6 +29,7 @@ from ml.recognition.reader import Reader
 from ml.recognition.synthesis import stream
 from ml.recognition.training import packaging
 from ml.recognition.training.batches import Pair, Pool, in_order, readable
+from ml.recognition.training.budget import Budget, cosine
 from ml.recognition.training.pretraining import LONGEST_TEXT, compile_reader, exact_match, load_pairs
 
 SYNTHESIS_STYLES = {"captcha_type_a": "ripples", "captcha_type_b": "sums"}
@@ -46,6 +45,8 @@ class TrainConfig:
     """One tuning. `minutes` bounds it; `patience` ends it after so many evaluations without a gain."""
 
     minutes: float = 3.0
+    steps: int | None = None
+    """Bounds the run in place of the minutes, which makes it repeatable."""
     seed: int = 0
     size: InputSize = field(default_factory=InputSize)
     batch_size: int = 32
@@ -214,14 +215,13 @@ class _Run:
         best: tuple[float, float] = (-1.0, 0.0)
         weights, since = self._network.get_weights(), 0
         losses: list[float] = []
+        budget = Budget(config.minutes, config.steps)
         with self._log.open("w", newline="") as stream_:
             writer = csv.writer(stream_)
             writer.writerow(["minutes", "steps", "images", "learning_rate", "loss", "validation_exact_match"])
-            began = time.monotonic()
             while since < config.patience:
-                self.minutes = (time.monotonic() - began) / 60
-                share = min(1.0, self.minutes / config.minutes)
-                losses.append(self._step(real, drawn, share))
+                losses.append(self._step(real, drawn, budget.share(self.steps)))
+                share, self.minutes = budget.share(self.steps), budget.minutes
                 if self.steps % config.evaluate_every and share < 1:
                     continue
                 match = exact_match(self._network, checks, self._spec.alphabet)
@@ -245,8 +245,7 @@ class _Run:
 
     def _step(self, real: Pool, drawn: Pool | None, share: float) -> float:
         config = self._config
-        cosine = 0.5 * (1 + math.cos(math.pi * share))
-        rate = config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * cosine
+        rate = cosine(config.learning_rate, config.final_learning_rate, share)
         self._network.optimizer.learning_rate = rate * min(1.0, (self.steps + 1) / config.warmup_steps)
         # Drawn images fade out, so that batch statistics settle on the real ones.
         count = 0 if drawn is None else int(config.batch_size * config.synthesis * max(0.0, 1 - share / 0.7))

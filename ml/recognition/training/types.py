@@ -4,7 +4,6 @@ Known types are shown by their labelled folders, "other" by drawn captchas of al
 are no captcha. A batch mixes all of them at one width, so that neither width nor batch gives a class away.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from ml.recognition.reader import TypeClassifier
 from ml.recognition.synthesis import generator, negatives
 from ml.recognition.training import packaging
 from ml.recognition.training.augmentation import augment
+from ml.recognition.training.budget import Budget, cosine
 from ml.recognition.training.tuning import Progress
 
 Labels = tuple[str, ...]
@@ -37,6 +37,8 @@ class TypesConfig:
     """One training of the type model."""
 
     minutes: float = 1.5
+    steps: int | None = None
+    """Bounds the run in place of the minutes, which makes it repeatable."""
     seed: int = 0
     size: InputSize = field(default_factory=InputSize)
     batch_size: int = 64
@@ -170,9 +172,9 @@ def _fit(
     )
     rng = np.random.default_rng(config.seed)
     widths = sorted({config.size.width_of(*image.size) for slug in labels[:-1] for image in pictures[slug]})
-    began, steps = time.monotonic(), 0
-    while (share := (time.monotonic() - began) / 60 / config.minutes) < 1:
-        network.optimizer.learning_rate = config.learning_rate * max(0.01, 0.5 * (1 + np.cos(np.pi * share)))
+    budget, steps = Budget(config.minutes, config.steps), 0
+    while (share := budget.share(steps)) < 1:
+        network.optimizer.learning_rate = cosine(config.learning_rate, 0.01 * config.learning_rate, share)
         images, truths = _batch(rng, labels, pictures, widths, config)
         loss = float(network.train_on_batch(images, np.eye(len(labels), dtype=np.float32)[truths]))
         steps += 1
