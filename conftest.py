@@ -53,7 +53,7 @@ def _prepare_environment() -> None:
     database = settings.DATABASES["default"]
     if database["ENGINE"] == "django.db.backends.sqlite3":
         # A file, because threads that share one in-memory database block each other as no real one does.
-        database["TEST"] = {"NAME": database["NAME"] + ".test"}
+        database.setdefault("TEST", {})["NAME"] = database["NAME"] + ".test"
     settings.PASSWORD_HASHERS = [
         "django.contrib.auth.hashers.MD5PasswordHasher"
     ]  # the slow one costs 0.2 s a user
