@@ -91,21 +91,13 @@ def open_image(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX
     elif format_name == "JPEG" and data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
         raise ImageError("not_an_image", f"the JPEG holds too many scans: {_SEND} saved by a usual program")
     try:
-        image = Image.open(BytesIO(data), formats=(format_name,))
+        return _decode(data, format_name, max_pixels)
+    except ImageError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         message = f"the picture has far more than the {max_pixels:,} pixels allowed: send the captcha alone"
         raise ImageError("too_many_pixels", message) from error
     except Exception as error:  # Pillow's parsers raise whatever the damage provokes
-        raise _damaged(data, error) from error
-    _check_size(*image.size, max_pixels)
-    if format_name != "WEBP" and getattr(image, "is_animated", False) and image.format != "MPO":
-        raise _animated()
-    if image.mode == "CMYK":
-        raise ImageError("unsupported_format", "the JPEG has CMYK colours: save it in RGB and send it again")
-    try:
-        image.load()
-        return _to_rgb(image)
-    except Exception as error:  # likewise: OSError, SyntaxError, ValueError, EOFError, struct.error, …
         raise _damaged(data, error) from error
 
 
@@ -115,6 +107,19 @@ def fit(image: Image.Image, size: InputSize) -> NDArray[np.uint8]:
     if image.size != target:
         image = image.resize(target, Image.Resampling.BILINEAR)
     return np.frombuffer(image.tobytes(), np.uint8).reshape(target[1], target[0], 3)
+
+
+def _decode(data: bytes, format_name: str, max_pixels: int) -> Image.Image:
+    """Header, limits, pixels, in this order. Raises ImageError and whatever Pillow raises."""
+    image = Image.open(BytesIO(data), formats=(format_name,))
+    _check_size(*image.size, max_pixels)
+    # A JPEG of several pictures (MPO, from cameras) is no animation: its first one counts.
+    if format_name == "GIF" and getattr(image, "is_animated", False):
+        raise _animated()
+    if image.mode == "CMYK":
+        raise ImageError("unsupported_format", "the JPEG has CMYK colours: save it in RGB and send it again")
+    image.load()
+    return _to_rgb(image)
 
 
 def _sniff(data: bytes) -> str:

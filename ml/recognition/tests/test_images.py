@@ -156,6 +156,11 @@ def test_an_animation_of_one_frame_is_a_picture() -> None:
     assert open_image(saved(image, "GIF", save_all=True)).size == SIZE
 
 
+def test_a_gif_damaged_after_its_first_frame_is_refused() -> None:
+    data = saved(drawing(), "GIF")
+    assert code_of(data[:-1] + b"!") == "truncated"
+
+
 def huge_webp() -> bytes:
     data = bytearray(saved(drawing(), "WEBP", lossless=True))
     data[21:25] = (0x3FFF | 0x3FFF << 14).to_bytes(4, "little")
