@@ -24,26 +24,38 @@ CERTAIN = 30.0
 
 
 def write_reader(
-    root: Path, slug: str, version: int = 1, *, text: str = "2KXQE", logit: float = CERTAIN, **fields: Any
+    root: Path,
+    slug: str,
+    version: int = 1,
+    *,
+    text: str = "2KXQE",
+    characters: str = LETTERS,
+    folder: Path | None = None,
+    **fields: Any,
 ) -> Path:
-    """An artifact folder with a reader that writes `text`, and `fields` in its spec."""
-    alphabet = Alphabet(LETTERS)
+    """An artifact with a reader that writes `text`, in `folder` or where it belongs below `root`."""
+    alphabet = Alphabet(characters)
     frames = [BLANK]
     for index in alphabet.encode(text):
         frames += [index, BLANK]
     logits = np.zeros((1, len(frames), alphabet.size), np.float32)
-    logits[0, np.arange(len(frames)), frames] = logit
+    logits[0, np.arange(len(frames)), frames] = CERTAIN
     fields.setdefault("metrics", {"held_out": {"exact_match": interval(198, 200)}})
     spec = ReaderSpec(slug=slug, version=version, input=InputSize(), alphabet=alphabet, **fields)
-    return _write(root, spec, "reader.onnx", _constant_model(logits))
+    return _write(folder or root / spec.name, spec, "reader.onnx", _constant_model(logits))
 
 
 def write_types(
-    root: Path, version: int = 1, *, labels: Sequence[str] = ("dark", "bright", "other"), **fields: Any
+    root: Path,
+    version: int = 1,
+    *,
+    labels: Sequence[str] = ("dark", "bright", "other"),
+    folder: Path | None = None,
+    **fields: Any,
 ) -> Path:
-    """An artifact folder with a type model: dark pictures are its first label, bright ones its second."""
+    """An artifact with a type model: dark pictures are of its first label, bright ones of its second."""
     spec = TypesSpec(version=version, input=InputSize(), labels=tuple(labels), **fields)
-    return _write(root, spec, "types.onnx", _brightness_model(len(labels)))
+    return _write(folder or root / spec.name, spec, "types.onnx", _brightness_model(len(labels)))
 
 
 def picture(brightness: int = 255, size: tuple[int, int] = (120, 40)) -> bytes:
@@ -53,8 +65,7 @@ def picture(brightness: int = 255, size: tuple[int, int] = (120, 40)) -> bytes:
     return stream.getvalue()
 
 
-def _write(root: Path, spec: ReaderSpec | TypesSpec, name: str, model: onnx.ModelProto) -> Path:
-    folder = root / spec.slug / str(spec.version)
+def _write(folder: Path, spec: ReaderSpec | TypesSpec, name: str, model: onnx.ModelProto) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(model.SerializeToString())
     (folder / "spec.json").write_text(spec.to_json(), encoding="utf-8")

@@ -31,6 +31,7 @@ class Command(BaseCommand):
             help="the general reader each fold starts from: general, general/VERSION, a folder, or none",
         )  # fmt: skip
         parser.add_argument("--minutes", type=float, help="for each fold; default as in train")
+        parser.add_argument("--steps", type=int, help="this many steps instead, so that a run is repeatable")
         parser.add_argument("--seed", type=int, default=0, help="of the folds and of training")
         parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
 
@@ -39,9 +40,8 @@ class Command(BaseCommand):
             raise CommandError("Cross-validation takes at least 2 folds.")
         folders = load_folders(options["images"])
         require_training()
-        chosen = {"seed": options["seed"]}
-        if options["minutes"] is not None:
-            chosen["minutes"] = options["minutes"]
+        chosen = {name: options[name] for name in ("minutes", "steps") if options[name] is not None}
+        chosen["seed"] = options["seed"]
         self.folds: list[dict[str, Any]] = []
         bar = TrainingBar(f"{options['type']}, {options['folds']} folds")
         try:

@@ -26,6 +26,7 @@ class Command(BaseCommand):
             "--from", default="none", dest="start", metavar="MODEL",
             help="continue from general, general/VERSION, a folder or a reader.keras; default: from nothing",
         )  # fmt: skip
+        parser.add_argument("--steps", type=int, help="this many steps instead, so that a run is repeatable")
         parser.add_argument("--seed", type=int, default=0, help="another seed draws other captchas")
         parser.add_argument("--processes", type=int, default=1, help="how many draw beside the training")
         parser.add_argument(
@@ -40,7 +41,10 @@ class Command(BaseCommand):
         from ml.recognition.training.pretraining import PretrainConfig, pretrain
 
         config = PretrainConfig(
-            minutes=options["minutes"], seed=options["seed"], processes=options["processes"]
+            minutes=options["minutes"],
+            steps=options["steps"],
+            seed=options["seed"],
+            processes=options["processes"],
         )
         bar = TrainingBar(GENERAL_SLUG)
         try:

@@ -46,6 +46,7 @@ class Command(BaseCommand):
             help="the general reader to start from: general, general/VERSION, a folder, or none",
         )  # fmt: skip
         parser.add_argument("--minutes", type=float, help="at most; default 3, for the type model 1.5")
+        parser.add_argument("--steps", type=int, help="this many steps instead, so that a run is repeatable")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument(
             "--held-out", type=float, metavar="SHARE",
@@ -104,7 +105,9 @@ class Command(BaseCommand):
         folder: TrainingFolder,
         options: dict[str, Any],
     ) -> None:
-        chosen = {name: options[name] for name in ("minutes", "held_out") if options[name] is not None}
+        chosen = {
+            name: options[name] for name in ("minutes", "steps", "held_out") if options[name] is not None
+        }
         chosen["seed"] = options["seed"]
         bar = TrainingBar(f"{slug}/{folder.version}")
         try:
