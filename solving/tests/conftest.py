@@ -58,7 +58,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_reader(root, "captcha_type_a", text="2KXQE", case_sensitive=False, min_length=5, max_length=5)
     write_reader(root, "captcha_type_b", text="33+2=?", arithmetic=True)
     write_reader(root, "general", text="GENERAL")
-    write_reader(root, "unsure", text="2KXQE", logit=6)
+    write_reader(root, "unsure", text="2KXQE", temperature=10)
     write_reader(root, "blind", text="")
     return root
 
