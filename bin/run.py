@@ -61,6 +61,7 @@ def serve(host: str, port: int) -> int:
     """Run gunicorn, so that what is tried here is what is deployed; WhiteNoise adds the static files."""
     url = f"http://{host}:{port}"
     command = [sys.executable, "-m", "gunicorn", "--bind", f"{host}:{port}", "--log-level", "warning"]
+    print(f"Starting the server at {url}/ …", flush=True)
     server = subprocess.Popen(command)
     try:
         wait_until_ready(url, server)
