@@ -12,7 +12,9 @@ from django.db.models.functions import Lower
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.timezone import localtime
 from rest_framework_simplejwt.token_blacklist import admin as token_admin
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
@@ -62,8 +64,9 @@ class UserAdmin(DjangoUserAdmin):
         return user.credit_account.balance
 
     @admin.display(ordering="credit_account__last_charged", description="last use", empty_value="never")
-    def last_use(self, user: User) -> Any:
-        return user.credit_account.last_charged
+    def last_use(self, user: User) -> str | None:
+        moment = user.credit_account.last_charged
+        return date_format(localtime(moment), "DATETIME_FORMAT") if moment else None
 
     @admin.display(description="ledger")
     def ledger(self, user: User) -> str:
@@ -214,9 +217,9 @@ class LedgerEntryAdmin(admin.ModelAdmin):
         "kind",
         "amount",
         "balance_after",
-        "reference",
-        "reason",
         "actor",
+        "reason",
+        "reference",
     )
     list_filter = ("kind",)
     list_select_related = ("account__user",)
