@@ -3,7 +3,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-HOST ?= 127.0.0.1
 PORT ?= 8000
 # Processes that the tests run in.
 JOBS ?= auto
@@ -16,11 +15,11 @@ SOURCES := .
 help: ## Show this list
 	@echo "Captcha Solving Service. Commands:"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12 | sed 's/^/  make /'
-	@echo "Variables: PORT=$(PORT) HOST=$(HOST) PYTHON=$(PYTHON) JOBS=$(JOBS) (processes of the tests)"
+	@echo "Variables: PORT=$(PORT) PYTHON=$(PYTHON) JOBS=$(JOBS) (processes of the tests)"
 
 .PHONY: run
 run: .venv/.stamp ## Install what serving needs, start the service at PORT and solve a sample
-	@.venv/bin/python bin/run.py --host "$(HOST)" --port "$(PORT)"
+	@.venv/bin/python bin/run.py --port "$(PORT)"
 
 .PHONY: test
 test: .venv-dev/.stamp packages ## Install what the checks need and run every check and every test

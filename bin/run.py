@@ -19,6 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = Path("static/samples/captcha_type_a.png")
+HOST = "127.0.0.1"  # never the network: the demo users' passwords are known to everybody
 SECONDS_TO_START = 60
 
 
@@ -27,40 +28,39 @@ def main() -> int:
     os.chdir(ROOT)
     os.environ["DEBUG"] = "1"
     signal.signal(signal.SIGTERM, _as_interrupt)
-    if problem := why_not_free(arguments.host, arguments.port):
+    if problem := why_not_free(arguments.port):
         print(problem, file=sys.stderr)
         return 1
     for command in (["migrate", "--verbosity=0"], ["install_models"], ["demo"]):
         subprocess.run([sys.executable, "manage.py", *command], check=True)
-    return serve(arguments.host, arguments.port)
+    return serve(arguments.port)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     return parser.parse_args()
 
 
-def why_not_free(host: str, port: int) -> str | None:
-    """A line for the user when nothing can listen at the address, else None."""
+def why_not_free(port: int) -> str | None:
+    """A line for the user when nothing can listen at the port, else None."""
     with socket.socket() as probe:
         probe.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
         )  # as the server will: a past one may linger
         try:
-            probe.bind((host, port))
+            probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
             return (
-                f"Cannot listen on {host}:{port} ({error}). Choose another: make run PORT={port % 60000 + 1}"
+                f"Cannot listen on {HOST}:{port} ({error}). Choose another: make run PORT={port % 60000 + 1}"
             )
     return None
 
 
-def serve(host: str, port: int) -> int:
+def serve(port: int) -> int:
     """Run gunicorn, so that what is tried here is what is deployed; WhiteNoise adds the static files."""
-    url = f"http://{host}:{port}"
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"{host}:{port}", "--log-level", "warning"]
+    url = f"http://{HOST}:{port}"
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"{HOST}:{port}", "--log-level", "warning"]
     print(f"Starting the server at {url}/ …", flush=True)
     server = subprocess.Popen(command)
     try:
