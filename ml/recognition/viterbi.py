@@ -57,14 +57,32 @@ def best_path(log_probs: NDArray[np.floating], search: Search) -> list[int] | No
 
 def _best_within(beam: float, costs: _Scores, search: Search) -> list[int] | None:
     """The best path that costs less than `beam`, exactly: no such path uses what is cut off here."""
-    columns = np.flatnonzero(costs.max(axis=0) > -beam)
-    if not len(columns) or columns[0] != BLANK:
+    possible = costs > -beam
+    choices = possible.sum(axis=1)
+    if not choices.all():
+        return None
+    # Where two neighbours leave one and the same class, every path goes through the second and pays for it.
+    best = costs.argmax(axis=1)
+    kept = np.ones(len(costs), np.bool_)
+    kept[1:] = (choices[1:] > 1) | (choices[:-1] > 1) | (best[1:] != best[:-1])
+    columns = np.flatnonzero(possible.any(axis=0))
+    if columns[0] != BLANK:
         columns = np.concatenate(([BLANK], columns))
-    if len(columns) == 1:
-        possible = search.min_length == 0 and not search.required and costs[:, BLANK].sum() > -beam
-        return [BLANK] * len(costs) if possible else None
     classes = search.allowed[columns]
-    lattice = _Lattice(costs[:, columns], search.kinds[classes] & search.required, search.required)
+    left = beam + float(costs[~kept].max(axis=1).sum())
+    path = _search(left, costs[kept][:, columns], search.kinds[classes] & search.required, search)
+    if path is None:
+        return None
+    frames: list[int] = classes[np.array(path)[kept.cumsum() - 1]].tolist()
+    return frames
+
+
+def _search(beam: float, costs: _Scores, kinds: NDArray[np.intp], search: Search) -> list[int] | None:
+    """The columns of the best path that costs less than `beam`; column 0 is the blank."""
+    if costs.shape[1] == 1:
+        obeys = search.min_length == 0 and not search.required
+        return [0] * len(costs) if obeys and costs.sum() > -beam else None
+    lattice = _Lattice(costs, kinds, search.required)
     best_score, best_length = -beam, -1
     for length in range(len(costs) + 1 if search.max_length is None else search.max_length + 1):
         score, reach = lattice.extend()
@@ -72,9 +90,7 @@ def _best_within(beam: float, costs: _Scores, search: Search) -> list[int] | Non
             best_score, best_length = score, length
         if reach <= best_score:
             break
-    if best_length < 0:
-        return None
-    return [int(classes[column]) for column in lattice.trace(best_length)]
+    return None if best_length < 0 else lattice.trace(best_length)
 
 
 class _Lattice:

@@ -206,6 +206,15 @@ def test_a_hint_that_contradicts_a_clear_picture_has_no_reading() -> None:
     )
 
 
+def test_a_forced_class_counts_against_the_plausibility_in_every_frame() -> None:
+    # An A as wide as four frames: as the only character allowed, the 1 loses by 4 nats in each of them.
+    logits = np.full((4, SMALL.size), -50.0)
+    logits[:, SMALL.encode("A")[0]] = 0
+    logits[:, SMALL.encode("1")[0]] = -4
+    assert constrained_decode(logits[:2], SMALL, Constraints(1, 1, "digits")) is not None
+    assert constrained_decode(logits, SMALL, Constraints(1, 1, "digits")) is None
+
+
 def test_more_characters_than_frames_have_no_reading() -> None:
     assert constrained_decode(np.zeros((3, SMALL.size)), SMALL, Constraints(min_length=4)) is None
 
