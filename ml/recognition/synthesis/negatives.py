@@ -92,7 +92,8 @@ def _interface(rng: np.random.Generator, width: int, height: int) -> Image.Image
     pen = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(2, 9))):
         x, y = rng.uniform(-0.1, 0.9, 2) * (width, height)
-        w, h = rng.uniform(0.05, 0.6) * width, rng.uniform(0.1, 0.7) * height
+        # Below a few pixels Pillow's rounded corners overlap and it refuses to draw.
+        w, h = max(8.0, rng.uniform(0.05, 0.6) * width), max(8.0, rng.uniform(0.1, 0.7) * height)
         outline = _rgb(colours.dark(rng)) if rng.random() < 0.6 else None
         fill = _rgb(colours.any_colour(rng)) if rng.random() < 0.6 else None
         pen.rounded_rectangle((x, y, x + w, y + h), radius=min(w, h) / 4, fill=fill, outline=outline)
