@@ -65,7 +65,7 @@ def serve(port: int) -> int:
     server = subprocess.Popen(command)
     try:
         wait_until_ready(url, server)
-        print(welcome(url, solve(url)), flush=True)
+        print(welcome(url, answer_of(url)), flush=True)
         return server.wait()
     except KeyboardInterrupt:
         print("\nStopped.")
@@ -97,6 +97,15 @@ def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
     raise TimeoutError(f"not ready after {SECONDS_TO_START} s: {reason}")
 
 
+def answer_of(url: str) -> str:
+    """A line with what the service answers for the sample. A refusal is shown, and the server goes on."""
+    try:
+        return f"It was just asked over HTTP, and answered: {json.dumps(solve(url))}"
+    except urllib.error.HTTPError as error:
+        reason = error.read().decode(errors="replace")
+        return f"It was just asked over HTTP, and REFUSED with status {error.code}: {reason}"
+
+
 def solve(url: str) -> str:
     """The text that the service reads in the sample, asked for just as the printed curl does."""
     log_in = multipart({"username": b"test", "password": b"test"})
@@ -126,7 +135,7 @@ def request(url: str, body: bytes | None = None, headers: dict[str, str] | None 
         return json.load(answer)
 
 
-def welcome(url: str, text: str) -> str:
+def welcome(url: str, answer: str) -> str:
     token = (
         f"""$(curl -sS {url}/get_token -F username=test -F password=test """
         r"""| sed 's/.*"access_token": *"\([^"]*\)".*/\1/')"""
@@ -142,7 +151,7 @@ Solve the sample {SAMPLE} (one credit):
   curl -sS {url}/upload_captcha -F captcha_image=@{SAMPLE} \\
        -H "Authorization: Bearer {token}"
 
-It was just asked over HTTP, and answered: {json.dumps(text)}
+{answer}
 
 Ctrl-C stops the server."""
 

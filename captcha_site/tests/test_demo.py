@@ -39,3 +39,12 @@ def test_a_second_run_changes_nothing(settings: Settings) -> None:
     call_command("demo", stdout=StringIO())
     assert User.objects.count() == 2
     assert credits.balance(user) == 999
+
+
+def test_spent_credits_come_back(settings: Settings) -> None:
+    settings.DEBUG = True
+    call_command("demo", stdout=StringIO())
+    user = User.objects.get(username="test")
+    credits.charge(account_id=user.credit_account.pk, amount=950, reference="many solves")
+    call_command("demo", stdout=StringIO())
+    assert credits.balance(user) == 1050
