@@ -8,7 +8,7 @@ import csv
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -43,8 +43,10 @@ class PretrainConfig:
     batch_size: int = 64
     block_size: int = 8192
     pool_blocks: int = 10
-    reuse: float = 3.0
+    reuse: float = 4.0
     learning_rate: float = 2e-3
+    continued_learning_rate: float = 1.3e-3
+    """In place of `learning_rate` where a run goes on from weights that can already read."""
     final_learning_rate: float = 1e-5
     warmup_steps: int = 400
     weight_decay: float = 1e-4
@@ -74,6 +76,8 @@ def pretrain(
         else reader_network(GENERAL_ALPHABET.size, config.size)
     )
     compile_reader(network, config.learning_rate, config.weight_decay)
+    if start:
+        config = replace(config, learning_rate=config.continued_learning_rate)
     held_out = _held_out(config)
     watched = {name: load_pairs(examples, config.size) for name, examples in (watch or {}).items()}
     drawing = stream.blocks(
