@@ -94,6 +94,16 @@ class TestPromote:
         assert "--force" not in str(refused.value)
 
 
+class TestRegisterModel:
+    def test_an_artifact_from_elsewhere_becomes_a_candidate(
+        self, shipped: Roots, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = run(capsys, "register_model", str(write_reader(shipped.trained, "dark", 1001)))
+        assert out == "dark/1001 is candidate, exact match 99.0 % (96.4 % to 99.7 %, n = 200)\n"
+        with pytest.raises(CommandError, match="below neither"):
+            call_command("register_model", str(write_reader(tmp_path / "elsewhere", "dark", 1002)))
+
+
 class TestSolve:
     def test_prints_answer_type_and_confidence(
         self, shipped: Roots, tmp_path: Path, capsys: pytest.CaptureFixture[str]

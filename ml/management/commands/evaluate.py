@@ -60,12 +60,15 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         folders = load_folders(options["images"])
         figures: dict[str, Any] = {"model": str(version), "folders": {}}
-        kept = {name: self._untrained(name, examples, seen, figures) for name, examples in folders.items()}
         if isinstance(model, TypeClassifier):
+            kept = {
+                name: self._untrained(name, examples, seen, figures) for name, examples in folders.items()
+            }
             self._evaluate_types(model, kept, figures)
         else:
-            for name, examples in kept.items():
-                self._evaluate_reader(model, name, examples, figures, hints=options["hints"])
+            for name, examples in folders.items():
+                unseen = self._untrained(name, examples, seen, figures)
+                self._evaluate_reader(model, name, unseen, figures, hints=options["hints"])
         if options["rejection"]:
             self._evaluate_rejection(model, figures, options["n"], options["seed"])
         if options["json"]:
