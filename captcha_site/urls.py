@@ -5,6 +5,9 @@ from django.urls import include, path, re_path
 
 from captcha_site import openapi, problems, views
 
+admin.site.site_header = admin.site.site_title = "Captcha Solving Service"
+admin.site.index_title = "Users, credits and models"
+
 urlpatterns = [
     path("", views.home, name="home"),
     path("info", views.info, name="info"),

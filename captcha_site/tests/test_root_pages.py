@@ -108,3 +108,10 @@ def test_static_files_need_no_collecting_on_ones_own_machine(client: Client, set
     assert icon.redirect_chain == [("/static/site/favicon.svg", 302)]
     assert icon.headers["Content-Type"] == "image/svg+xml"
     assert icon.getvalue().startswith(b"<svg")
+
+
+@pytest.mark.django_db
+def test_the_admin_carries_the_services_name(client: Client) -> None:
+    page = client.get("/admin/", follow=True).content.decode()
+    assert "Captcha Solving Service" in page
+    assert "Django administration" not in page
