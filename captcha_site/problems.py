@@ -148,20 +148,17 @@ def _of_framework(error: exceptions.APIException) -> Problem:
         return _throttled(error, headers)
     if isinstance(error, exceptions.ValidationError):
         errors = [{"field": name, "message": message} for name, message in _messages(error.detail)]
-        detail = " ".join(
-            f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in errors
-        )
-        return Problem(error.status_code, "invalid", detail, headers, {"errors": errors})
-    detail = error.detail
+        text = " ".join(": ".join(filter(None, one.values())) for one in errors)
+        return Problem(error.status_code, "invalid", text, headers, {"errors": errors})
+    detail: Any = error.detail
     code = error.get_codes()
     if isinstance(detail, dict):  # simplejwt's errors: {"detail": …, "code": …, "messages": […]}
-        code, detail = detail.get("code", error.default_code), detail.get("detail", error.default_detail)
-    code = code if isinstance(code, str) else str(error.default_code)
-    return Problem(error.status_code, str(code), str(detail), headers)
+        return Problem(error.status_code, str(detail.get("code", "")), str(detail.get("detail", "")), headers)
+    return Problem(error.status_code, code if isinstance(code, str) else "error", str(detail), headers)
 
 
 def _throttled(error: exceptions.Throttled, headers: dict[str, str]) -> Problem:
-    wait = max(1, math.ceil(error.wait or 1))
+    wait = max(1, math.ceil(getattr(error, "wait", None) or 1))
     headers["Retry-After"] = str(wait)
     headers |= getattr(error, "rate_limit_headers", {})  # of a throttle that knows its own policy
     return Problem(429, "throttled", f"Too many requests. Try again in {wait} s.", headers)
@@ -223,5 +220,5 @@ def _plain(request: HttpRequest, problem: Problem, template: str) -> HttpRespons
     try:
         page = loader.render_to_string(template, {"problem": problem})
     except TemplateDoesNotExist:
-        page = f"<!DOCTYPE html><title>{problem.status}</title><h1>{problem.detail}</h1>"
+        return problem.answer(request)
     return HttpResponse(page, status=problem.status)

@@ -12,6 +12,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import UserRequest
 from ml import registry
 from solving import hints, serializers
 from solving.endpoint import ImageEndpoint, RateLimitMixin
@@ -74,6 +75,7 @@ class SolvesView(ImageEndpoint, generics.ListAPIView[Solve]):
 
 
 class PastSolveView(RateLimitMixin, generics.RetrieveAPIView[Solve]):
+    request: UserRequest
     serializer_class = serializers.PastSolveSerializer
     throttle_classes = (ReadThrottle,)
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.http import HttpResponse
-from django.http.response import HttpResponseBase
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.authentication import UserRequest
 from solving import services
 from solving.errors import Refused
 from solving.idempotency import Answer, request_hash
@@ -19,9 +20,7 @@ from solving.uploads import drain
 class RateLimitMixin(APIView):
     """Tells the caller how much of the rate is left."""
 
-    def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         for name, value in getattr(request, "rate_limit_headers", {}).items():
             response[name] = value
@@ -32,6 +31,7 @@ class ImageEndpoint(RateLimitMixin):
     """Solves the image of a request, once for each Idempotency-Key."""
 
     throttle_classes = (SolveThrottle,)
+    request: UserRequest
     costs_credits: Any = True
     """Has it said in every error that nothing was charged."""
 
@@ -63,9 +63,7 @@ class ImageEndpoint(RateLimitMixin):
     def render_solved(self, receipt: Receipt) -> Answer:
         raise NotImplementedError
 
-    def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         if response.status_code >= 400:
             drain(request._request)
         return super().finalize_response(request, response, *args, **kwargs)

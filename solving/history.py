@@ -44,7 +44,7 @@ class HistoryPages(NewestFirst):
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Like the base class's, for a position that is a time."""
         cursor = CursorPagination.decode_cursor(self, request)
-        if cursor is not None and cursor.position is not None and not _is_time(cursor.position):
+        if cursor is not None and cursor.position is not None and not _is_time(str(cursor.position)):
             raise NotFound(self.invalid_cursor_message)
         return cursor
 

@@ -40,7 +40,8 @@ UPLOADS: dict[str, tuple[Callable[[], bytes], int, str]] = {
 @pytest.fixture(params=ENDPOINTS, ids=[path for path, _ in ENDPOINTS])
 def endpoint(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Path and name of the image's part."""
-    return request.param  # type: ignore[no-any-return]
+    path, name = request.param
+    return path, name
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Idempotency-Key: however often a request is repeated, it is charged once and answered alike."""
 
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -101,7 +100,7 @@ def test_while_the_first_one_runs_a_repetition_is_told_to_wait(
 
 
 @pytest.fixture
-def died(user: User) -> Iterator[idempotency.Claim]:
+def died(user: User) -> idempotency.Claim:
     """A claim whose process died in the middle of `caller.solve(picture(), key="one")`."""
     claim = idempotency.claim(user_id=user.pk, key="one", request_hash=asked())
     assert isinstance(claim, idempotency.Claim)
