@@ -96,8 +96,8 @@ class ModelVersionAdmin(admin.ModelAdmin):
     inlines = [PromotionInline]
     actions = ["promote_selected", "roll_back_selected"]
     readonly_fields = [
-        "name", "kind", "captcha_type", "state", "exact_match", "load_state", "origin", "folder", "sha256",
-        "registered_at", "promoted_at", "promoted_by", "report", "readable_spec",
+        "name", "kind", "captcha_type", "state", "steps", "exact_match", "load_state", "origin", "folder",
+        "sha256", "registered_at", "promoted_at", "promoted_by", "report", "readable_spec",
     ]  # fmt: skip
     fields = tuple(readonly_fields)
     list_select_related = ["captcha_type"]
@@ -133,6 +133,16 @@ class ModelVersionAdmin(admin.ModelAdmin):
         if not version.load_error:
             return "yes" if version.state == ModelVersion.State.SERVING else ""
         return format_html('<span class="load-error">{}</span>', version.load_error)
+
+    @admin.display(description="change it")
+    def steps(self, version: ModelVersion) -> str:
+        if version.state == ModelVersion.State.SERVING:
+            step, text = "roll_back", "roll back to the version before"
+        else:
+            step, text = "promote", "promote"
+        return format_html(
+            '<a href="{}">{}</a>', reverse(f"admin:ml_modelversion_{step}", args=[version.pk]), text
+        )
 
     @admin.display(description="spec")
     def readable_spec(self, version: ModelVersion) -> str:

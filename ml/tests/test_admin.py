@@ -83,6 +83,7 @@ def test_a_version_is_read_only(staff: Client, candidate: ModelVersion) -> None:
     html = staff.get(page("change", candidate)).content.decode()
     assert "&quot;alphabet&quot;" in html
     assert page("report", candidate) in html
+    assert page("promote", candidate) in html
     staff.post(page("change", candidate), {"state": "serving", "sha256": "0" * 64})
     before = candidate.sha256
     candidate.refresh_from_db()
