@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import rest_framework_simplejwt.token_blacklist.admin  # noqa: F401 (what is unregistered below must be there)
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -15,24 +16,23 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.timezone import localtime
-from rest_framework_simplejwt.token_blacklist import admin as token_admin
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts import credits, selectors, services
-from accounts.admin_forms import ChangeUserForm, CreditsForm, DeleteUserForm, NewUserForm
+from accounts.admin_forms import ChangeUserForm, CreditsForm, DeleteUserForm, NewPasswordForm, NewUserForm
 from accounts.admin_lists import LimitedPaginator
 from accounts.errors import AccountError
 from accounts.models import CreditAccount, LedgerEntry, User
 
-# Their pages show whole refresh tokens: whoever may look could log in as anybody.
+# Their pages show whole refresh tokens: whoever may look could log in as anybody. Registered by the import.
 admin.site.unregister((OutstandingToken, BlacklistedToken))
-assert token_admin  # imported first, so that there is something to unregister  # noqa: S101
 
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
     add_form = NewUserForm
     form = ChangeUserForm
+    change_password_form = NewPasswordForm
     list_display = ("username", "email", "balance", "last_use", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser", "date_joined", "credit_account__last_charged")
     list_select_related = ("credit_account",)

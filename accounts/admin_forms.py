@@ -4,13 +4,13 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.core.exceptions import ValidationError
 
+from accounts import services
 from accounts.credits import MAX_AMOUNT
 from accounts.errors import LastAdmin
 from accounts.models import User
-from accounts.services import is_last_admin
 
 
 class NewUserForm(AdminUserCreationForm):
@@ -32,9 +32,20 @@ class ChangeUserForm(UserChangeForm):
             self.cleaned_data.get(field, True) for field in ("is_active", "is_staff", "is_superuser")
         )
         stored = User.objects.filter(pk=self.instance.pk).first()  # the form has changed the instance already
-        if stored is not None and not stays_admin and is_last_admin(stored):
+        if stored is not None and not stays_admin and services.is_last_admin(stored):
             raise ValidationError(str(LastAdmin()))
         return cleaned
+
+
+class NewPasswordForm(AdminPasswordChangeForm):
+    """A password set by an administrator ends the user's tokens as one set by the user does."""
+
+    def save(self, commit: bool = True) -> User:
+        password = self.cleaned_data.get("password1")
+        if not (commit and password):
+            return super().save(commit)
+        services.change_password(user=self.user, password=password)
+        return self.user
 
 
 def _once() -> str:

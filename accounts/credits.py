@@ -124,7 +124,7 @@ def _insert_of_debit(row: models.Model) -> tuple[str, list[Any]]:
 def _insert_into(model: type[models.Model]) -> str:
     quote = connection.ops.quote_name
     fields = model._meta.local_concrete_fields
-    columns = ", ".join(quote(field.column) for field in fields)
+    columns = ", ".join(quote(str(field.column)) for field in fields)
     # In a SELECT a bare parameter would be a text. Texts need no cast, and one to varchar(n) would cut them.
     selected = ", ".join(
         "%s"

@@ -6,6 +6,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Lower
+from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import credits, login_guard
@@ -51,13 +52,13 @@ def suspend_user(*, user: User, actor: User | None) -> None:
     """Shut the user out at once, tokens and sessions included. Raises OwnAccount and LastAdmin."""
     with transaction.atomic():
         _refuse_own_or_last(user=user, actor=actor, verb="suspend")
-        User.objects.filter(pk=user.pk).update(is_active=False)
+        User.objects.filter(pk=user.pk).update(is_active=False, time_updated=timezone.now())
     user.is_active = False
 
 
 def reactivate_user(*, user: User) -> None:
     """Let a suspended user in again, with the tokens that have not expired."""
-    User.objects.filter(pk=user.pk).update(is_active=True)
+    User.objects.filter(pk=user.pk).update(is_active=True, time_updated=timezone.now())
     user.is_active = True
 
 

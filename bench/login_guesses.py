@@ -85,14 +85,15 @@ def measure(guesses: int, addresses: int) -> None:
 
     for name in ("alice", "bob"):
         services.register_user(username=name, email=f"{name}@example.org", password=PASSWORD)
-    PBKDF2PasswordHasher.encode = counted  # type: ignore[method-assign, assignment]
+    PBKDF2PasswordHasher.encode = counted  # type: ignore[method-assign]
     client = Client()
 
     def log_in(name: str, password: str, address: str) -> int:
         form = {"username": name, "password": password}
         return client.post("/get_token", form, REMOTE_ADDR=address).status_code
 
-    known, unknown = [], []
+    known: list[float] = []
+    unknown: list[float] = []
     for turn in range(20):
         for name, seconds in (("bob", known), ("nobody", unknown)):
             start = time.perf_counter()

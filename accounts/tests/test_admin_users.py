@@ -9,8 +9,9 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts import credits, services
+from accounts import credits, services, tokens
 from accounts.models import CreditAccount, LedgerEntry, User
 
 from .conftest import PASSWORD, MakeUser
@@ -244,6 +245,16 @@ def test_staff_cannot_give_themselves_rights_nor_touch_superusers(
     root.refresh_from_db()
     assert root.is_active
     assert root.check_password(PASSWORD)
+
+
+def test_a_password_set_here_ends_the_users_tokens(office: Client, alice: User) -> None:
+    pair = tokens.token_pair(user=alice)
+    new = "another good phrase"
+    form = {"usable_password": "true", "password1": new, "password2": new}
+    assert office.post(f"{USERS}{alice.pk}/password/", form).status_code == 302
+    answer = Client().get("/api/v1/account", headers={"Authorization": f"Bearer {pair['access']}"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "password_changed")
+    assert not OutstandingToken.objects.filter(user=alice).exists()
 
 
 @pytest.mark.parametrize("page", ["", "add/", "{}/change/", "{}/delete/", "{}/password/"])

@@ -98,5 +98,5 @@ class LedgerMachine(RuleBasedStateMachine):
 @pytest.mark.django_db
 def test_the_ledger_keeps_its_promises() -> None:
     run_state_machine_as_test(
-        LedgerMachine, settings=settings(max_examples=30, stateful_step_count=25, deadline=None)
+        LedgerMachine, settings=settings(max_examples=20, stateful_step_count=25, deadline=None)
     )
