@@ -24,7 +24,8 @@ from ml.recognition.images import fit
 INPUT, OUTPUT = "images", "logits"
 _ANYTHING = Constraints()
 _SUM = Constraints(alphabet=frozenset(arithmetic.CHARACTERS))
-_LARGE_BATCH = 8
+_LARGEST_RUN = 16
+"""Images a run: ONNX Runtime keeps the memory of the largest one, 35 MiB for 64 and no faster."""
 Spec = TypeVar("Spec", ReaderSpec, TypesSpec)
 
 
@@ -226,14 +227,8 @@ def _check_classes(session: onnxruntime.InferenceSession, classes: int, spec: Re
 
 
 def _run(session: onnxruntime.InferenceSession, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-    options = _shrinking_arena() if len(batch) > _LARGE_BATCH else None
-    logits: NDArray[np.float32] = session.run([OUTPUT], {INPUT: batch}, options)[0]
-    return logits
-
-
-@lru_cache(maxsize=1)
-def _shrinking_arena() -> onnxruntime.RunOptions:
-    """Gives the memory of a large batch back after the run, where the arena would keep it for good."""
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return options
+    if len(batch) <= _LARGEST_RUN:
+        logits: NDArray[np.float32] = session.run([OUTPUT], {INPUT: batch})[0]
+        return logits
+    parts = range(0, len(batch), _LARGEST_RUN)
+    return np.concatenate([_run(session, batch[start : start + _LARGEST_RUN]) for start in parts])

@@ -37,9 +37,9 @@ def test_a_prepared_picture_is_not_prepared_again(tmp_path: Path) -> None:
 
 def test_a_batch_gives_the_logits_of_each_picture(tmp_path: Path) -> None:
     reader = Reader(write_reader(tmp_path / "1"))
-    batch = np.stack([fit(picture(text), INPUT) for text in ("A1", "B2", "C3")] * 4)
+    batch = np.stack([fit(picture(text), INPUT) for text in ("A1", "B2", "C3")] * 12)
     logits = reader.logits(batch)
-    assert logits.shape == (12, INPUT.min_width, reader.spec.alphabet.size)
+    assert logits.shape == (36, INPUT.min_width, reader.spec.alphabet.size)
     assert logits.dtype == np.float32
     for one, picture_ in zip(logits, batch, strict=True):
         np.testing.assert_array_equal(one, reader.logits(picture_[None])[0])
