@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db import connection
 from django.utils import timezone
 
 from solving.errors import KeyReused, MalformedKey, StillRunning
@@ -24,6 +25,11 @@ SWEEP_SIZE = 500
 _SWEEP_EVERY = 200
 _LONGEST_KEY = 255
 _ATTEMPTS = 3
+_CLAIM = """
+    INSERT INTO solving_idempotencykey
+        (user_id, key, request_hash, claim, claimed_at, created, content_type)
+    VALUES (%s, %s, %s, %s, %s, %s, '')
+    ON CONFLICT (user_id, key) DO NOTHING RETURNING id"""
 
 
 @dataclass(frozen=True)
@@ -64,22 +70,28 @@ def claim(*, user_id: int, key: str, request_hash: str) -> Claim | Answer:
     if random.randrange(_SWEEP_EVERY) == 0:
         delete_expired()
     for _ in range(_ATTEMPTS):
-        now = timezone.now()
-        token = uuid.uuid4()
-        fresh = IdempotencyKey(
-            user_id=user_id, key=key, request_hash=request_hash, claim=token, claimed_at=now, created=now
-        )
-        IdempotencyKey.objects.bulk_create([fresh], ignore_conflicts=True)
+        fresh = _claim_new(user_id, key, request_hash)
+        if fresh is not None:
+            return fresh
         row = IdempotencyKey.objects.filter(user_id=user_id, key=key).first()
         if row is None:  # released by its holder since
             continue
-        if row.claim == token:
-            return Claim(row.pk, token)
-        if row.created < now - RETENTION:
+        if row.created < timezone.now() - RETENTION:
             IdempotencyKey.objects.filter(pk=row.pk, created=row.created).delete()
             continue
         return _join(row, request_hash)
     raise StillRunning
+
+
+def _claim_new(user_id: int, key: str, request_hash: str) -> Claim | None:
+    """A claim on a key that nobody used; None where somebody did. One statement, whoever races."""
+    token = uuid.uuid4()
+    as_uuid = IdempotencyKey._meta.get_field("claim").get_db_prep_value(token, connection)
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [user_id, key, request_hash, as_uuid, now, now])
+        row = cursor.fetchone()
+    return None if row is None else Claim(row[0], token)
 
 
 def _join(row: IdempotencyKey, request_hash: str) -> Claim | Answer:
