@@ -64,7 +64,7 @@ class TrainConfig:
     """The generator's style to mix in; None: by SYNTHESIS_STYLES, else `mixed`."""
     synthesis: float = 0.4
     """Share of drawn captchas in a batch at the start."""
-    drawn: int = 3072
+    drawn: int = 6000
 
 
 Progress = Callable[[float, str], None]
