@@ -36,42 +36,48 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         },
     },
 }
-EVERYWHERE = {
-    400: "Bad request",
-    401: "Not signed in",
-    429: "Too many requests",
-    503: "Out of order for a moment",
+EVERYWHERE = {400: "Bad request", 429: "Too many requests", 503: "Out of order for a moment"}
+WITH_BODY = {401: "Not let in", 413: "Too large", 415: "Neither a form nor JSON"}
+SIGNED_IN = {401: "Not let in"}
+BY_NAME = {404: "Not found"}
+COSTLY = {
+    402: "Not enough credits",
+    409: "The first request with this Idempotency-Key still runs",
+    411: "Without a Content-Length",
+    422: "The captcha was not solved, or the Idempotency-Key was used for another request",
 }
-BY_METHOD = {
-    "post": {
-        402: "Not enough credits",
-        403: "Not allowed",
-        404: "Not found",
-        409: "In conflict with what is there",
-        411: "Without a Content-Length",
-        413: "Too large",
-        415: "Neither a form nor JSON",
-        422: "Understood, but not to be done: see `code`",
-    },
-    "get": {404: "Not found"},
-    "delete": {403: "Not allowed", 404: "Not found"},
-}
-"""What an operation may answer besides its success; which of them applies is said by its own text."""
+"""What operations may answer besides their success; `code` says which of several reasons it was."""
 
 
 def add_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """Add to every operation below ``/api/`` the problems it may answer: a hook of drf-spectacular."""
-    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = PROBLEM_SCHEMA
+    for name in ("ImageFormRequest", "ImageJsonRequest"):  # an unknown hint is refused
+        schemas[name]["additionalProperties"] = False
     content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path, operations in result["paths"].items():
         if not path.startswith("/api/"):
             continue
-        for method, operation in operations.items():
-            for status, description in (EVERYWHERE | BY_METHOD.get(method, {})).items():
-                operation["responses"].setdefault(
-                    str(status), {"description": description, "content": content}
-                )
+        for operation in operations.values():
+            for status, description in _problems(operation).items():
+                problem = {"description": description, "content": content}
+                operation["responses"].setdefault(str(status), problem)
     return result
+
+
+def _problems(operation: dict[str, Any]) -> dict[int, str]:
+    parameters = {parameter["name"] for parameter in operation.get("parameters", [])}
+    possible = dict(EVERYWHERE)
+    if "requestBody" in operation:
+        possible |= WITH_BODY
+    if operation.get("security"):
+        possible |= SIGNED_IN
+    if parameters & {"id", "cursor"}:
+        possible |= BY_NAME
+    if "Idempotency-Key" in parameters:
+        possible |= COSTLY
+    return possible
 
 
 @require_safe

@@ -14,7 +14,7 @@ from solving.idempotency import Answer
 from solving.services import Hints, Receipt
 from solving.uploads import read_upload
 
-_REFUSALS = (400, 401, 402, 409, 411, 413, 415, 422, 429)
+_REFUSALS = (400, 401, 402, 409, 411, 413, 415, 422, 429, 503)
 
 
 class UploadCaptchaView(ImageEndpoint):
