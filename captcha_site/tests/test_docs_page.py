@@ -1,0 +1,56 @@
+"""/api/docs/: Swagger UI in a real browser, under the strict content security policy."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Page, expect, sync_playwright
+
+REPORT_VIOLATIONS = """
+    document.addEventListener("securitypolicyviolation", event =>
+        console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
+"""
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.fail("Chromium is not installed. Type: sudo apt-get install -y chromium")
+    with sync_playwright() as playwright:
+        # Root may not use Chromium's sandbox; the page is ours.
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.add_init_script(REPORT_VIOLATIONS)
+        yield page
+        browser.close()
+
+
+def test_the_page_carries_no_script_and_no_style_of_its_own() -> None:
+    response = Client().get("/api/docs/")
+    html = response.content.decode()
+    assert "'unsafe-inline'" not in response["Content-Security-Policy"]
+    assert "<style" not in html
+    assert html.count("<script") == html.count("<script src=") == 2
+    assert "https://" not in html
+
+
+def test_a_request_is_tried_without_a_violation_of_the_policy(live_server: Any, page: Page) -> None:
+    complaints: list[str] = []
+    strangers: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: strangers.append(request.url))
+
+    page.goto(f"{live_server.url}/api/docs/")
+    expect(page.locator("#operations-solves-solve")).to_be_visible()
+    operation = page.locator("#operations-captcha-types-captcha_types_list")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+
+    assert complaints == []
+    assert [url for url in strangers if not url.startswith((live_server.url, "data:"))] == []
