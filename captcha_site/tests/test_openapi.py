@@ -12,6 +12,7 @@ from django.urls import get_resolver
 from hypothesis import HealthCheck, Phase, given, settings, strategies
 from rest_framework.settings import api_settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -76,6 +77,7 @@ def test_whatever_is_asked_the_answer_is_one_of_those_described(
     schema = schemathesis.openapi.from_dict(described)
     schema.app = get_wsgi_application()
     for operation in schema.get_all_operations():
+        assert isinstance(operation, Ok)
         _ask(operation.ok(), headers)
 
 
