@@ -48,12 +48,16 @@ format: .venv-dev/.stamp ## Format the code and sort its imports
 	$(DEV)/ruff format $(SOURCES)
 
 .PHONY: packages
-packages: # Debian packages that the tests need: PostgreSQL, and the fonts that captchas are drawn with
+packages: fonts # Debian packages that the tests need: PostgreSQL, a browser and fonts
 	@compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || bin/need-packages postgresql
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || bin/need-packages chromium
+
+.PHONY: fonts
+fonts:
 	@bin/need-packages $$(sed 's/#.*//' ml/recognition/synthesis/fonts.txt)
 
 .PHONY: training
-training: .venv-training/.stamp packages ## Make the environment that trains readers, and tell the service of it
+training: .venv-training/.stamp fonts ## Make the environment that trains readers, and tell the service of it
 	@touch .env
 	@sed -i '/^TRAINING_PYTHON=/d' .env
 	@echo "TRAINING_PYTHON=$(CURDIR)/.venv-training/bin/python" >> .env
