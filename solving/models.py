@@ -28,8 +28,8 @@ class Solve(models.Model):
     """
 
     class Outcome(models.TextChoices):
-        SOLVED = "solved"
-        REFUSED = "refused"
+        SOLVED = "solved", "solved"
+        REFUSED = "refused", "refused"
 
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
     user = models.ForeignKey(
@@ -57,7 +57,10 @@ class Solve(models.Model):
     created = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        indexes = [models.Index(fields=["user", "-created", "-id"], name="solve_history")]
+        indexes = [
+            models.Index(fields=["user", "-created", "-id"], name="solve_history"),
+            models.Index(fields=["-created", "-id"], name="solve_newest"),  # the admin's list
+        ]
         constraints = [
             models.CheckConstraint(
                 name="solve_refused_is_free", condition=models.Q(outcome="solved") | models.Q(charged=0)
