@@ -27,6 +27,7 @@ from ml.recognition.training.report import write_report
 TEMPERATURES = np.geomspace(0.5, 4.0, 31)
 
 _CALIBRATION_IMAGES = 256
+_CONFUSIONS_KEPT = 40
 # One reading that is altogether wrong must not decide the temperature.
 _LEAST_LIKELIHOOD = 1e-6
 
@@ -106,13 +107,21 @@ def weights_only(network: keras.Model, empty: keras.Model, path: Path) -> None:
 
 def finish(folder: Path, spec: Spec, *, metrics: Mapping[str, Any], trained_on: Sequence[Example]) -> Spec:
     """Write spec, report, hashes and checksums around the ONNX file; return the spec as written."""
-    spec = replace(spec, metrics=metrics, libraries=libraries(), created=now())
+    kept = {name: _most_common(value) for name, value in metrics.items()}
+    spec = replace(spec, metrics=kept, libraries=libraries(), created=now())
     (folder / "spec.json").write_text(spec.to_json(), encoding="utf-8")
     hashes = sorted({example.data_hash for example in trained_on})
     (folder / TRAINED_ON_FILE).write_text("".join(f"{value}\n" for value in hashes), encoding="ascii")
     write_report(folder, spec)
     write_checksums(folder)
     return spec
+
+
+def _most_common(value: Any) -> Any:
+    """Figures with their commonest confusions alone; a full list is longer than all the rest."""
+    if not isinstance(value, dict) or "confusions" not in value:
+        return value
+    return value | {"confusions": value["confusions"][:_CONFUSIONS_KEPT]}
 
 
 def _limited(batches: Sequence[np.ndarray]) -> list[np.ndarray]:
