@@ -48,9 +48,10 @@ format: .venv-dev/.stamp ## Format the code and sort its imports
 	$(DEV)/ruff format $(SOURCES)
 
 .PHONY: packages
-packages: fonts # Debian packages that the tests need: PostgreSQL, a browser and fonts
+packages: fonts # What the tests need: PostgreSQL, a browser and the library that its driver is linked to, fonts
 	@compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || bin/need-packages postgresql
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || bin/need-packages chromium
+	@bin/need-packages libatomic1
 
 .PHONY: fonts
 fonts:
