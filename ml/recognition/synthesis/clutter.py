@@ -106,11 +106,17 @@ def letters(rng: np.random.Generator, image: Image.Image, colour: Callable[[], C
 
 
 def stripes(
-    rng: np.random.Generator, height: int, width: int, *, concentric: bool | None = None
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    *,
+    concentric: bool | None = None,
+    period: float | None = None,
 ) -> np.ndarray:
-    """A pattern of stripes, (height, width) float32 in [0, 1]: rings, straight or wavy."""
+    """A pattern of stripes, (height, width) float32 in [0, 1]: rings, straight or wavy; `period` in px."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    period = rng.uniform(0.07, 0.16) * height
+    if period is None:
+        period = rng.uniform(0.07, 0.16) * height
     kind = 0 if concentric else int(rng.choice(3, p=[0.5, 0.3, 0.2]))
     if kind == 0:
         cx, cy = rng.uniform(0, 1) * width, rng.uniform(0, 1) * height

@@ -17,6 +17,13 @@ _UNFIT = re.compile(
     r"stixnonuni|stixint|stixvar|unicode|rheims|chancer|dozenal|webfont|variable|\[",
     re.IGNORECASE,
 )
+_BOOK = re.compile(
+    r"serif|roman|times|garamond|bask|bodoni|didot|gentium|libertine|goudy|charis|accanthis|cardo|junicode|"
+    r"oldstandard|termes|pagella|bonum|schola|vollkorn|caladea|quattrocento|fanwood|lindenhill|prociono|stix|"
+    r"c059|p052|essays|artemisia|berenis|romande|irianis|century|paratype",
+    re.IGNORECASE,
+)
+_SLANTED_OR_BOLD = re.compile(r"ital|obli|bold|black|heavy|sans|mono", re.IGNORECASE)
 _PROBE = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -38,6 +45,15 @@ def font_files() -> tuple[Path, ...]:
     if not usable:
         raise NoFonts("no fonts are installed: type `make packages` (or install the packages of fonts.txt)")
     return usable
+
+
+@functools.cache
+def serif_files() -> tuple[Path, ...]:
+    """The upright book faces among `font_files`, told by their names; all fonts where there is none."""
+    book = [
+        path for path in font_files() if _BOOK.search(path.name) and not _SLANTED_OR_BOLD.search(path.name)
+    ]
+    return tuple(book) or font_files()
 
 
 @functools.lru_cache(maxsize=4096)

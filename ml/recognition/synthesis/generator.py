@@ -57,39 +57,70 @@ def _mixed(rng: np.random.Generator, text: str | None) -> Drawing:
 
 
 def _ripples(rng: np.random.Generator, text: str | None) -> Drawing:
-    """Text that shows only as a change of colour in rings; gaps of the rings stay light (type A)."""
+    """Text under fine rings, on a sheet about five times as wide as high (type A).
+
+    Measured on type A: a ring every 2.5 to 3.5 pixels of 50, capitals 25 to 40 pixels high and often wide.
+    """
     text = text or texts.ripple_text(rng)
-    files = fonts.font_files()
-    size = int(rng.integers(26, 46))
-    setting = glyphs.Typesetting(
-        font=files[int(rng.integers(0, len(files)))],
-        size=size,
-        stretch=rng.uniform(0.85, 1.8),
-        spacing=rng.uniform(-0.08, 0.22),
-        rotation=rng.uniform(0, 6) if rng.random() < 0.3 else 0.0,
-        margins=(rng.uniform(0, 2.5), rng.uniform(0, 0.25), rng.uniform(0, 1.5), rng.uniform(0, 0.3)),
-    )
-    ink = glyphs.typeset(rng, text, setting)
+    height = int(rng.integers(44, 60))
+    ink = _on_sheet_of(rng, text, height, int(height * rng.uniform(3.8, 5.6)))
     height, width = ink.mask.shape
-    pattern = clutter.stripes(rng, height, width, concentric=rng.random() < 0.85 or None)[..., None]
-    if rng.random() < 0.5:
-        ink_colour, ring = colours.equal_luminance_pair(rng)
-    else:
-        ink_colour, ring = colours.any_colour(rng), colours.any_colour(rng)
-        while abs(ink_colour - ring).max() < 0.25:
-            ring = colours.any_colour(rng)
-        if rng.random() < 0.5:
-            ring = ring + (1 - ring) * rng.uniform(0.4, 0.85)
-            ink_colour = colours.dark(rng)
+    fine = rng.uniform(0.046, 0.085) if rng.random() < 0.75 else rng.uniform(0.085, 0.16)
+    concentric = rng.random() < 0.9 or None
+    pattern = clutter.stripes(rng, height, width, concentric=concentric, period=fine * height)[..., None]
+    ink_colour, ring = _ripple_colours(rng)
     white = np.ones(3, np.float32)
-    gap = white + (ring - white) * rng.uniform(0, 0.35) * float(rng.random() < 0.5)
+    gap = white + (ring - white) * rng.uniform(0, 0.3) * float(rng.random() < 0.4)
     paper = gap + (ring - gap) * pattern
-    filled = rng.uniform(0, 0.9)
-    ink_gap = white + (ink_colour - white) * filled
-    own = 1 - pattern if rng.random() < 0.3 else pattern
-    printed = ink_gap + (ink_colour - ink_gap) * own
+    kind = rng.choice(3, p=[0.45, 0.25, 0.30])
+    if kind == 0:
+        printed = paper + (ink_colour - paper) * rng.uniform(0.5, 1.0)
+    elif kind == 1:
+        printed = paper * (white + (ink_colour - white) * rng.uniform(0.7, 1.0))
+    else:
+        ink_gap = white + (ink_colour - white) * rng.uniform(0, 0.9)
+        own = 1 - pattern if rng.random() < 0.3 else pattern
+        printed = ink_gap + (ink_colour - ink_gap) * own
     page = paper + (printed - paper) * ink.mask[..., None]
     return Drawing(_as_jpeg(rng, _to_image(page), 35, 95), text)
+
+
+def _ripple_colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Ink and ring: alike in grey, dark on pale, or any two that differ."""
+    if rng.random() < 0.4:
+        return colours.equal_luminance_pair(rng)
+    if rng.random() < 0.5:
+        ring = colours.any_colour(rng)
+        return colours.dark(rng), ring + (1 - ring) * rng.uniform(0.3, 0.85)
+    ink_colour, ring = colours.any_colour(rng), colours.any_colour(rng)
+    while abs(ink_colour - ring).max() < 0.25:
+        ring = colours.any_colour(rng)
+    return ink_colour, ring
+
+
+def _on_sheet_of(rng: np.random.Generator, text: str, height: int, width: int) -> glyphs.Ink:
+    """The text at random size and place on a sheet of `width` by `height`; its rim may be cut a little."""
+    files = fonts.serif_files() if rng.random() < 0.6 else fonts.font_files()
+    setting = glyphs.Typesetting(
+        font=files[int(rng.integers(0, len(files)))],
+        size=int(height * rng.uniform(0.55, 1.0)),
+        stretch=rng.uniform(0.9, 1.9),
+        spacing=rng.uniform(-0.06, 0.22),
+        rotation=rng.uniform(0, 5) if rng.random() < 0.2 else 0.0,
+        margins=(0.0, 0.0, 0.0, 0.0),
+    )
+    ink = glyphs.typeset(rng, text, setting)
+    rows, columns = ink.mask.shape
+    # What is too large for the sheet is made smaller; a pixel or two may still be cut.
+    factor = min(1.0, (width + 2) / columns, (height + 2) / rows)
+    picture = Image.fromarray((ink.mask * 255).astype(np.uint8))
+    picture = picture.resize((max(8, int(columns * factor)), max(8, int(rows * factor))))
+    sheet = Image.new("L", (width, height))
+    x = int(rng.integers(min(-1, width - picture.width), max(0, width - picture.width) + 1))
+    y = int(rng.integers(min(-1, height - picture.height), max(0, height - picture.height) + 1))
+    sheet.paste(picture, (x, y))
+    mask = np.asarray(sheet, np.float32) / 255.0
+    return glyphs.Ink(mask, np.where(mask > 0.25, 0, -1).astype(np.int8))
 
 
 def _sums(rng: np.random.Generator, text: str | None) -> Drawing:

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,8 @@ class StreamConfig:
     size: InputSize
     seed: int = 0
     style: str | None = None
+    weights: Mapping[str, float] | None = None
+    """Shares of the styles in place of generator.STYLES, when `style` is None."""
     negatives: float = 0.07
     alphabet: str | None = None
     """Characters that may be written; None for whatever the style writes."""
@@ -69,7 +71,11 @@ def _draw(config: StreamConfig, size: InputSize, seed: int) -> tuple[np.ndarray,
         shortest, longest = config.lengths or (4, 6)
         letters = rng.integers(0, len(config.alphabet), int(rng.integers(shortest, longest + 1)))
         text = "".join(config.alphabet[i] for i in letters)
-    drawing = generator.draw(seed, config.style, text)
+    style = config.style
+    if style is None and config.weights is not None:
+        shares = np.array(list(config.weights.values()))
+        style = str(rng.choice(list(config.weights), p=shares / shares.sum()))
+    drawing = generator.draw(seed, style, text)
     return fit(drawing.image, size), drawing.text
 
 

@@ -7,7 +7,7 @@ Drawing runs beside training; an image is shown `reuse` times on average, augmen
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -52,6 +52,8 @@ class PretrainConfig:
     weight_decay: float = 1e-4
     augmentation: float = 0.5
     processes: int = 1
+    styles: Mapping[str, float] | None = None
+    """Shares of the generator's styles; None: those of generator.STYLES."""
     held_out: int = 1024
 
 
@@ -81,7 +83,9 @@ def pretrain(
     held_out = _held_out(config)
     watched = {name: load_pairs(examples, config.size) for name, examples in (watch or {}).items()}
     drawing = stream.blocks(
-        stream.StreamConfig(config.size, seed=config.seed * 2**32), config.block_size, config.processes
+        stream.StreamConfig(config.size, seed=config.seed * 2**32, weights=config.styles),
+        config.block_size,
+        config.processes,
     )
     rng = np.random.default_rng(config.seed)
     log = _Log(out, config, watched, start)
