@@ -23,7 +23,7 @@ def page() -> Iterator[Page]:
         # Root may not use Chromium's sandbox; the page is ours.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()
-        expect.set_options(timeout=30_000)  # ms; the first page of a busy machine takes longer than the usual 5 s
+        expect.set_options(timeout=30_000)  # ms; a busy machine needs more than the usual 5 s
         page.add_init_script(REPORT_VIOLATIONS)
         yield page
         browser.close()
