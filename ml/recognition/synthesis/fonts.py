@@ -56,6 +56,13 @@ def serif_files() -> tuple[Path, ...]:
     return tuple(book) or font_files()
 
 
+@functools.lru_cache(maxsize=16384)
+def draws(path: Path, character: str) -> bool:
+    """Whether the font has a glyph of its own for the character, and not the box that stands for none."""
+    font = load(path, 16)
+    return bytes(font.getmask(character)) not in (bytes(font.getmask("\U0010fffd")), b"")
+
+
 @functools.lru_cache(maxsize=4096)
 def load(path: Path, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)

@@ -77,9 +77,10 @@ def _glyph(rng: np.random.Generator, character: str, setting: Typesetting) -> Im
     if setting.fonts_vary:
         choices = fonts.font_files()
         path = choices[int(rng.integers(0, len(choices)))]
+    shape = character
+    if character in WRITTEN:
+        shape, path = _operator(rng, character, path)
     font = fonts.load(path, size)
-    shapes = WRITTEN.get(character)
-    shape = shapes[int(rng.integers(0, len(shapes)))] if shapes else character
     left, _, right, _ = font.getbbox(shape)
     pad = 2 + setting.outline
     width = max(1, int(right - left))
@@ -101,6 +102,14 @@ def _glyph(rng: np.random.Generator, character: str, setting: Typesetting) -> Im
     if box is None:
         return image
     return image.crop((box[0], 0, box[2], image.height))
+
+
+def _operator(rng: np.random.Generator, character: str, path: Path) -> tuple[str, Path]:
+    """The shape to print for an operator, and a font that has it: many lack × and ÷."""
+    shapes = [shape for shape in WRITTEN[character] if fonts.draws(path, shape)]
+    if not shapes:
+        return character, next(other for other in fonts.font_files() if fonts.draws(other, character))
+    return shapes[int(rng.integers(0, len(shapes)))], path
 
 
 def _places(

@@ -63,6 +63,14 @@ def test_a_warp_moves_ink_and_keeps_the_canvas() -> None:
     assert bent.mask.sum() > 0.5 * ink.mask.sum()
 
 
+def test_an_operator_that_a_font_lacks_is_printed_from_another() -> None:
+    rng = np.random.default_rng(4)
+    lacking = [path for path in fonts.font_files() if not any(fonts.draws(path, shape) for shape in "÷:")]
+    for path in (*lacking[:3], fonts.font_files()[0]):
+        shape, font = glyphs._operator(rng, "÷", path)
+        assert fonts.draws(font, shape)
+
+
 def test_sums_are_integers_with_an_operator() -> None:
     rng = np.random.default_rng(3)
     for _ in range(100):
