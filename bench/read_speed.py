@@ -1,6 +1,6 @@
 """CPU milliseconds per read, by stage, beside other ways to read the same images.
 
-    python bench/read_speed.py --images DIR [--with-peers] [--count N]
+    python bench/read_speed.py --images DIR [--type SLUG] [--with-peers] [--count N]
 
 DIR holds images named by their labels. Peers: ddddocr (--with-peers installs it, in a virtual environment
 of its own under var/, as it pins other versions than this project), and the reader's own network by Keras
@@ -66,13 +66,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--images", type=Path, required=True, help="folder of images named by their labels")
     parser.add_argument("--artifacts", type=Path, default=ROOT / "ml" / "artifacts")
+    parser.add_argument("--type", help="slug of the type, where the type model is not to decide")
     parser.add_argument("--count", type=int, default=200, help="images to read (default 200)")
     parser.add_argument("--with-peers", action="store_true", help=f"install {DDDDOCR} under var/ if missing")
     options = parser.parse_args()
 
     examples = load_folder(options.images)[: options.count]
     recognizer, folders = load_recognizer(options.artifacts)
-    ours, reader_slug = measure_ours(recognizer, examples)
+    ours, reader_slug = measure_ours(recognizer, examples, options.type)
     results = [ours, *measure_ddddocr(examples, install=options.with_peers)]
     results += measure_keras(folders[reader_slug], examples)
     print(f"\n{options.images.name}, n = {len(examples)}, one thread, median CPU ms per image")
@@ -93,13 +94,15 @@ def load_recognizer(artifacts: Path) -> tuple[Recognizer, dict[str, Path]]:
     return Recognizer(types, readers, general), folders
 
 
-def measure_ours(recognizer: Recognizer, examples: list[Example]) -> tuple[Result, str]:
+def measure_ours(
+    recognizer: Recognizer, examples: list[Example], captcha_type: str | None
+) -> tuple[Result, str]:
     """The whole read as the service does it, then its stages one by one; and the reader most used."""
     used: list[str] = []
 
     def recognize(data: bytes) -> str | None:
         try:
-            recognition = recognizer.recognize(data)
+            recognition = recognizer.recognize(data, captcha_type=captcha_type)
         except Unsolvable:
             return None
         used.append(recognition.captcha_type)
@@ -117,10 +120,12 @@ def measure_ours(recognizer: Recognizer, examples: list[Example]) -> tuple[Resul
     stages = {
         "decode": cpu_ms(open_image, data)[0],
         "fit": cpu_ms(lambda image: fit(image, size), opened)[0],
-        "type": cpu_ms(recognizer.types.classify, prepared)[0] if recognizer.types else 0.0,
+        "type": 0.0,
         "network": cpu_ms(lambda array: reader.logits(array[None]), prepared)[0],
         "decoding": cpu_ms(reader.decode, logits)[0],
     }
+    if recognizer.types is not None and captcha_type is None:
+        stages["type"] = cpu_ms(recognizer.types.classify, prepared)[0]
     return Result(f"this service ({slug})", total, correct(examples, texts), len(examples), stages), slug
 
 
