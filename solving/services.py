@@ -14,7 +14,7 @@ from ml import registry
 from ml.recognition.decoding import Constraints
 from ml.recognition.pipeline import Unsolvable
 from solving import idempotency
-from solving.errors import AccountGone, StillRunning
+from solving.errors import AccountGone, NoReader, StillRunning
 from solving.models import Solve
 
 
@@ -47,7 +47,8 @@ def solve(
     A captcha that cannot be solved is stored as refused and costs nothing; `receipt.solve.outcome` tells.
     `before_commit` may write what must be committed together with the charge.
 
-    Raises InsufficientCredits, AccountGone, and ImageError for bytes that are no picture: nothing is stored.
+    Raises InsufficientCredits, AccountGone, NoReader, and ImageError for bytes that are no picture; then
+    nothing is stored.
     """
     account = user.credit_account
     price = settings.SOLVE_PRICE
@@ -109,8 +110,11 @@ def _read(user: User, image: bytes, hints: Hints) -> Solve:
     """The solve of an image, not yet stored nor charged."""
     started = time.perf_counter()
     row = Solve(user_id=user.pk, account_id=user.credit_account.pk)
+    recognizer = registry.recognizer(user.pk)
+    if recognizer.general is None and not recognizer.readers:
+        raise NoReader
     try:
-        recognition = registry.recognizer(user.pk).recognize(
+        recognition = recognizer.recognize(
             image,
             captcha_type=hints.captcha_type,
             constraints=hints.constraints,

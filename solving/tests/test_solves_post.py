@@ -2,14 +2,16 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accounts import credits
 from accounts.models import LedgerEntry, User
+from ml.models import ModelVersion
 from solving.models import MAX_ID, Solve
-from solving.tests.conftest import Caller, assert_problem, charges, part
+from solving.tests.conftest import Caller, assert_problem, charges, part, serve
 from solving.tests.pictures import TYPE_A, TYPE_B, UNKNOWN, picture
 
 
@@ -99,6 +101,17 @@ def test_a_free_service_writes_no_ledger_entry(caller: Caller, user: User, setti
     body = caller.solve(picture()).json()
     assert (body["charged"], body["balance"]) == (0, 10)
     assert charges(user) == 0
+
+
+def test_without_a_reader_the_service_is_out_of_order(
+    caller: Caller, user: User, settings: Any, tmp_path: Path
+) -> None:
+    ModelVersion.objects.all().delete()
+    serve(tmp_path, settings)
+    response = caller.solve(picture())
+    assert_problem(response, 503, "no_reader")
+    assert int(response["Retry-After"]) > 0
+    assert not Solve.objects.exists()
 
 
 def test_few_statements(caller: Caller, django_assert_max_num_queries: Any) -> None:
