@@ -11,6 +11,7 @@ from rest_framework import generics
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 
 from accounts.authentication import UserRequest
 from ml import registry
@@ -48,6 +49,9 @@ class SolvesView(ImageEndpoint, generics.ListAPIView[Solve]):
     @property
     def costs_credits(self) -> bool:
         return self.request.method == "POST"
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        return super().get_throttles() if self.costs_credits else [ReadThrottle()]
 
     def get_queryset(self) -> QuerySet[Solve]:
         return Solve.objects.filter(user_id=self.request.user.pk)

@@ -127,6 +127,17 @@ def test_a_deleted_users_history_is_anonymised(user: User) -> None:
     assert account.user is None
 
 
+def test_looking_does_not_count_as_solving(caller: Caller) -> None:
+    assert caller.get(PATH)["RateLimit-Policy"].startswith('"user"')
+
+
+@pytest.mark.parametrize("path", [PATH, "/upload_captcha", "/api/v1/captcha-types"])
+def test_asking_what_is_possible_charges_nothing(caller: Caller, user: User, path: str) -> None:
+    response = caller.client.options(path)
+    assert response.status_code in (200, 405)
+    assert response["Content-Type"] in ("application/json", "application/problem+json")
+
+
 def test_the_number_of_queries_is_constant(
     caller: Caller, user: User, django_assert_num_queries: Any
 ) -> None:
