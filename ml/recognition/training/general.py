@@ -25,6 +25,9 @@ TEST_SEED = 2**43
 ANSWERED_AT_MOST = 0.005
 """Share of pictures without a captcha that may be answered; half of the goal, to leave room."""
 
+# A handful of images in a thousand changes either way by rounding: int8 read 0.2 % fewer of one drawn
+# set and 0.4 % more of another, at a third of the time.
+_INT8_TOLERANCE = 0.005
 _DRAWN = 1536
 _NEGATIVES = 1000
 
@@ -46,6 +49,7 @@ def package_general(folder: Path, *, version: int, dataset: dict[str, Any], size
         calibration=[images for _, images in _shuffled(batches)],
         score=lambda logits: _exact(logits, batches, calibration),
         batches=[images for _, images in batches],
+        tolerance=_INT8_TOLERANCE,
     )
     spec = ReaderSpec(slug="general", version=version, input=size, alphabet=GENERAL_ALPHABET, dataset=dataset)
     measured: dict[str, Any] = {

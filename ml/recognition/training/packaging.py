@@ -63,8 +63,9 @@ def export_for_serving(
     calibration: Sequence[np.ndarray],
     score: Callable[[list[np.ndarray]], float],
     batches: list[np.ndarray],
+    tolerance: float = 0.0,
 ) -> Exported:
-    """Write `name` (ONNX) to `folder`: int8 when its score on `batches` is not below that of fp32, else fp32.
+    """Write `name` (ONNX) to `folder`: int8 unless it scores over `tolerance` below fp32 on `batches`.
 
     `score` takes the logits of each of `batches`. `calibration`: batches like them, from the training images.
     Raises ExportError when the ONNX network does not answer like the trained one.
@@ -75,7 +76,7 @@ def export_for_serving(
     quantize(exact, small, _limited(calibration))
     score_fp32 = score(list(onnx_logits(exact, batches)))
     score_int8 = score(list(onnx_logits(small, batches)))
-    quantised = score_int8 >= score_fp32
+    quantised = score_int8 >= score_fp32 - tolerance
     served = folder / name
     shutil.move(small if quantised else exact, served)
     (exact if quantised else small).unlink()
