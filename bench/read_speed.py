@@ -16,9 +16,10 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -73,12 +74,13 @@ def main() -> None:
 
     examples = load_folder(options.images)[: options.count]
     recognizer, folders = load_recognizer(options.artifacts)
+    print(f"{options.images.name}, n = {len(examples)}, one thread, median CPU ms per image", flush=True)
     ours, reader_slug = measure_ours(recognizer, examples, options.type)
-    results = [ours, *measure_ddddocr(examples, install=options.with_peers)]
-    results += measure_keras(folders[reader_slug], examples)
-    print(f"\n{options.images.name}, n = {len(examples)}, one thread, median CPU ms per image")
-    for result in results:
-        print_result(result, ours)
+    print_result(ours, ours)
+    for peer in chain(
+        measure_ddddocr(examples, install=options.with_peers), measure_keras(folders[reader_slug], examples)
+    ):
+        print_result(peer, ours)
 
 
 def load_recognizer(artifacts: Path) -> tuple[Recognizer, dict[str, Path]]:
@@ -129,27 +131,25 @@ def measure_ours(
     return Result(f"this service ({slug})", total, correct(examples, texts), len(examples), stages), slug
 
 
-def measure_ddddocr(examples: list[Example], *, install: bool) -> list[Result]:
+def measure_ddddocr(examples: list[Example], *, install: bool) -> Iterator[Result]:
     python = PEERS_ENVIRONMENT / "bin" / "python"
     if install and not python.exists():
         venv.create(PEERS_ENVIRONMENT, with_pip=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", DDDDOCR], check=True)
     if not python.exists():
         print("ddddocr is not installed: run again with --with-peers")
-        return []
-    results = []
+        return
     for model in ("default", "beta"):
         answer = run_peer([python, ROOT / "bench" / "peer_ddddocr.py", model], examples)
-        results.append(peer_result(f"ddddocr 1.6.1 {model}", answer, examples))
-    return results
+        yield peer_result(f"ddddocr 1.6.1 {model}", answer, examples)
 
 
-def measure_keras(folder: Path, examples: list[Example]) -> list[Result]:
+def measure_keras(folder: Path, examples: list[Example]) -> Iterator[Result]:
     if find_spec("keras") is None:
         print("Keras is not installed here: run with the Python of `make training` to compare with predict")
-        return []
+        return
     answer = run_peer([Path(sys.executable), ROOT / "bench" / "peer_keras.py", folder], examples)
-    return [peer_result("the same network by Keras predict", answer, examples)]
+    yield peer_result("the same network by Keras predict", answer, examples)
 
 
 def run_peer(command: list[Path | str], examples: list[Example]) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def correct(examples: list[Example], texts: list[str | None]) -> int:
 def print_result(result: Result, ours: Result) -> None:
     ratio = "" if result is ours else f"  {result.total_ms / ours.total_ms:6.1f} times ours"
     right = f"{result.correct} of {result.n} right"
-    print(f"{result.name:36} {result.total_ms:8.3f} ms  {right:18}{ratio}")
+    print(f"{result.name:36} {result.total_ms:8.3f} ms  {right:18}{ratio}", flush=True)
     for stage, milliseconds in result.stages_ms.items():
         print(f"    {stage:32} {milliseconds:8.3f} ms")
 
