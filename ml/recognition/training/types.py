@@ -49,7 +49,7 @@ class TypesConfig:
     held_out: float = 0.12
     drawn: int = 3000
     negatives: int = 2000
-    threshold: float = 0.6
+    threshold: float = 0.9
     """Least probability at which a picture is taken for a known type."""
 
 
