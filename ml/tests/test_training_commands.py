@@ -7,6 +7,7 @@ import functools
 import json
 import subprocess
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from ml.management import arguments
+from ml.management.commands.pretrain import style_share
 from ml.models import CaptchaType, ModelVersion, Promotion
 from ml.recognition.artifacts import trained_on, write_checksums
 from ml.recognition.charset import GENERAL_ALPHABET
@@ -335,3 +337,13 @@ def test_the_web_process_imports_no_training(shipped: Roots) -> None:
         "assert not {'tensorflow', 'keras', 'onnx', 'tqdm'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("text", ["cubist=1", "ripples", "ripples=0", "ripples=nan", "ripples=much"])
+def test_a_share_of_a_style_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError):
+        style_share(text)
+
+
+def test_a_share_of_a_style_is_understood() -> None:
+    assert style_share("ripples=0.5") == ("ripples", 0.5)

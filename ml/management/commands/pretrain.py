@@ -1,6 +1,6 @@
 """Pre-train the general reader on drawn captchas."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from ml.management.arguments import TrainingBar, load_folders, require_training
 from ml.models import GENERAL_SLUG
 from ml.recognition.synthesis.fonts import NoFonts
+from ml.recognition.synthesis.generator import STYLES
 from ml.selectors import accuracy_of
 from ml.services import RegistryError
 from ml.training_runs import CannotTrain, register_if_below_a_root, starting_weights, training_folder
@@ -28,6 +29,10 @@ class Command(BaseCommand):
         )  # fmt: skip
         parser.add_argument("--steps", type=int, help="this many steps instead, so that a run is repeatable")
         parser.add_argument("--seed", type=int, default=0, help="another seed draws other captchas")
+        parser.add_argument(
+            "--styles", nargs="+", type=style_share, metavar="STYLE=SHARE",
+            help=f"shares of the generator's styles ({', '.join(STYLES)}); default: its own",
+        )  # fmt: skip
         parser.add_argument("--processes", type=int, default=1, help="how many draw beside the training")
         parser.add_argument(
             "--watch", nargs="+", type=Path, default=[], metavar="DIR",
@@ -45,6 +50,7 @@ class Command(BaseCommand):
             steps=options["steps"],
             seed=options["seed"],
             processes=options["processes"],
+            styles=dict(options["styles"]) if options["styles"] else None,
         )
         bar = TrainingBar(GENERAL_SLUG)
         try:
@@ -62,3 +68,17 @@ class Command(BaseCommand):
             self.stdout.write(f"Written to {folder.final}; below no root of models, so not registered.")
         else:
             self.stdout.write(f"{version} is a candidate, exact match {accuracy_of(version.metrics)}")
+
+
+def style_share(text: str) -> tuple[str, float]:
+    """``ripples=0.5`` as a style and its share. Raises ArgumentTypeError."""
+    style, _, share = text.partition("=")
+    if style not in STYLES:
+        raise ArgumentTypeError(f"{style!r} is no style; there are {', '.join(STYLES)}")
+    try:
+        value = float(share)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise ArgumentTypeError(f"{text}: the share must be a positive number, as in {style}=0.5")
+    return style, value
