@@ -1,5 +1,6 @@
 """What the endpoints share that take an image and charge for it."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.http import HttpResponse
@@ -27,7 +28,7 @@ class RateLimitMixin(APIView):
         return response
 
 
-class ImageEndpoint(RateLimitMixin):
+class ImageEndpoint(RateLimitMixin, ABC):
     """Solves the image of a request, once for each Idempotency-Key."""
 
     throttle_classes = (SolveThrottle,)
@@ -60,8 +61,9 @@ class ImageEndpoint(RateLimitMixin):
         response = self.get_exception_handler()(refused, self.get_exception_handler_context())
         return Answer(response.status_code, response["Content-Type"], response.content)
 
+    @abstractmethod
     def render_solved(self, receipt: Receipt) -> Answer:
-        raise NotImplementedError
+        """The answer to a captcha that was read."""
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         if response.status_code >= 400:
