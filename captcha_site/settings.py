@@ -52,6 +52,11 @@ TOKEN_LIFESPAN_MAX_HOURS = env.integer("TOKEN_LIFESPAN_MAX_HOURS", 24 * 30, mini
 SHIPPED_ARTIFACTS = BASE_DIR / "ml" / "artifacts"
 ARTIFACTS_ROOT = env.path("ARTIFACTS_ROOT", BASE_DIR / "var" / "artifacts")
 TRAINING_PYTHON = env.text("TRAINING_PYTHON")
+# A larger file of a model is neither registered nor loaded; ml.recognition reads none above 4 MiB either.
+MAX_MODEL_BYTES = env.integer("MAX_MODEL_BYTES", 4 * 1024 * 1024, minimum=1024)
+SHADOW_PERCENT = env.integer("SHADOW_PERCENT", 10, minimum=0)
+if SHADOW_PERCENT > 100:
+    raise ImproperlyConfigured(f"SHADOW_PERCENT={SHADOW_PERCENT} is above 100.")
 
 MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_BYTES", 2 * 1024 * 1024, minimum=1024)
 MAX_IMAGE_PIXELS = env.integer("MAX_IMAGE_PIXELS", 4_000_000, minimum=64)

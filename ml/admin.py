@@ -1,4 +1,4 @@
-"""Captcha types and model versions in the admin: what serves, how well it reads, promote and roll back."""
+"""Types and model versions in the admin: what serves, how well it reads; promote, roll back, shadow."""
 
 import json
 from typing import Any
@@ -13,9 +13,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from ml import services
-from ml.models import CaptchaType, ModelVersion, Promotion
+from ml.models import CaptchaType, Evaluation, ModelVersion, Promotion
 from ml.promotion import plan_promotion
-from ml.selectors import accuracy_of
+from ml.selectors import accuracy_of, shadow_score
 
 STYLES = {"all": ["ml/admin.css"]}
 REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -29,14 +29,19 @@ class ReasonForm(forms.Form):
 
 
 class PromoteForm(ReasonForm):
-    force = forms.BooleanField(required=False, label="Promote it all the same")
+    force = forms.BooleanField(
+        required=False,
+        label="Promote it all the same",
+        help_text="The log keeps that it was forced, the reason, and what spoke against it.",
+    )
 
 
 @admin.register(CaptchaType)
 class CaptchaTypeAdmin(admin.ModelAdmin):
     """A type is switched off by `active`; it is not deleted, since its models name it."""
 
-    list_display = ["slug", "title", "visibility", "serving", "exact_match", "active"]
+    list_display = ["slug", "title", "visibility", "serving", "exact_match", "load_state", "active"]
+    change_form_template = "admin/ml/captchatype/change_form.html"
     list_filter = ["active", "arithmetic"]
     search_fields = ["slug", "title"]
     raw_id_fields = ["owner"]
@@ -63,6 +68,31 @@ class CaptchaTypeAdmin(admin.ModelAdmin):
     def serving(self, captcha_type: Any) -> str:
         return ", ".join(str(version) for version in captcha_type.serving_versions) or "none"
 
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page of a type, with a button that rolls its reader back where something served before."""
+        context = dict(extra_context or {})
+        if request.user.has_perm("ml.change_modelversion"):
+            serving = ModelVersion.objects.filter(
+                captcha_type__pk=object_id, state=ModelVersion.State.SERVING
+            ).first()
+            before = services.version_before(serving.slug) if serving is not None else None
+            if serving is not None and before is not None:
+                context |= {"roll_back_from": serving, "roll_back_to": before}
+        return super().change_view(request, object_id, form_url, context)
+
+    @admin.display(description="loads")
+    def load_state(self, captcha_type: Any) -> str:
+        errors = [version.load_error for version in captcha_type.serving_versions if version.load_error]
+        if not errors:
+            return "yes" if captcha_type.serving_versions else ""
+        return format_html('<span class="load-error">{}</span>', errors[0])
+
     @admin.display(description="exact match (95 % interval)")
     def exact_match(self, captcha_type: Any) -> str:
         versions = captcha_type.serving_versions
@@ -75,7 +105,7 @@ class PromotionInline(admin.TabularInline):
     model = Promotion
     fk_name = "version"
     extra = 0
-    readonly_fields = ["created", "replaced", "rolled_back", "forced", "by", "reason"]
+    readonly_fields = ["created", "replaced", "rolled_back", "forced", "by", "reason", "grounds"]
     fields = tuple(readonly_fields)
     can_delete = False
 
@@ -86,18 +116,42 @@ class PromotionInline(admin.TabularInline):
         return super().get_queryset(request).select_related("version", "replaced", "by")
 
 
+class EvaluationInline(admin.TabularInline):
+    """How the version did on images that it had not seen; commands write it."""
+
+    model = Evaluation
+    extra = 0
+    readonly_fields = ["created", "figures", "data_set", "split", "made_by"]
+    fields = tuple(readonly_fields)
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description="right (95 % interval)")
+    def figures(self, evaluation: Evaluation) -> str:
+        return str(evaluation)
+
+    @admin.display(description="data set")
+    def data_set(self, evaluation: Evaluation) -> str:
+        return evaluation.dataset_hash[:12]
+
+
 @admin.register(ModelVersion)
 class ModelVersionAdmin(admin.ModelAdmin):
-    """Versions come from `install_models` and from training; here they are promoted and rolled back."""
+    """Versions come from `install_models` and from training; here it is decided which of them serve."""
 
-    list_display = ["name", "state", "exact_match", "load_state", "origin", "registered_at", "promoted_at"]
+    list_display = [
+        "name", "state", "exact_match", "load_state", "shadow_since", "origin", "registered_at",
+        "promoted_at",
+    ]  # fmt: skip
     list_filter = ["state", "kind", "origin"]
     search_fields = ["slug"]
-    inlines = [PromotionInline]
-    actions = ["promote_selected", "roll_back_selected"]
+    inlines = [EvaluationInline, PromotionInline]
+    actions = ["promote_selected", "roll_back_selected", "start_shadow_selected", "stop_shadow_selected"]
     readonly_fields = [
-        "name", "kind", "captcha_type", "state", "steps", "exact_match", "load_state", "origin", "folder",
-        "sha256", "registered_at", "promoted_at", "promoted_by", "report", "readable_spec",
+        "name", "kind", "captcha_type", "state", "steps", "exact_match", "load_state", "in_shadow", "origin",
+        "folder", "sha256", "registered_at", "promoted_at", "promoted_by", "report", "readable_spec",
     ]  # fmt: skip
     fields = tuple(readonly_fields)
     list_select_related = ["captcha_type"]
@@ -144,6 +198,11 @@ class ModelVersionAdmin(admin.ModelAdmin):
             '<a href="{}">{}</a>', reverse(f"admin:ml_modelversion_{step}", args=[version.pk]), text
         )
 
+    @admin.display(description="in shadow")
+    def in_shadow(self, version: ModelVersion) -> str:
+        since = f"since {version.shadow_since:%Y-%m-%d %H:%M} UTC: " if version.shadow_since else "no; "
+        return since + str(shadow_score(version))
+
     @admin.display(description="spec")
     def readable_spec(self, version: ModelVersion) -> str:
         text = json.dumps(version.spec, indent=2, ensure_ascii=False)
@@ -166,6 +225,22 @@ class ModelVersionAdmin(admin.ModelAdmin):
     ) -> HttpResponse | None:
         return self._confirm_one(request, versions, "roll_back")
 
+    @admin.action(description="Let the selected version read along in shadow", permissions=["change"])
+    def start_shadow_selected(self, request: HttpRequest, versions: QuerySet[ModelVersion]) -> None:
+        for version in versions:
+            try:
+                services.start_shadow(version=version)
+            except services.RegistryError as error:
+                self.message_user(request, str(error), messages.ERROR)
+            else:
+                self._note(request, version, f"{version} reads along in shadow")
+
+    @admin.action(description="End the shadow of the selected version", permissions=["change"])
+    def stop_shadow_selected(self, request: HttpRequest, versions: QuerySet[ModelVersion]) -> None:
+        for version in versions.filter(shadow_since__isnull=False):
+            services.stop_shadow(slug=version.slug)
+            self._note(request, version, f"{version} no longer reads along: {shadow_score(version)}")
+
     def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         version = self._changeable(request, pk)
         plan = plan_promotion(version)
@@ -183,7 +258,7 @@ class ModelVersionAdmin(admin.ModelAdmin):
                 names = ", ".join(map(str, promoted))
                 return self._done(request, version, f"Promoted {names}: {form.cleaned_data['reason']}")
         return self._confirmation(
-            request, version, form, f"Promote {version}", plan.objections, plan.versions
+            request, version, form, f"Promote {version}", plan.objections, plan.versions, plan.grounds
         )
 
     def roll_back_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -197,7 +272,9 @@ class ModelVersionAdmin(admin.ModelAdmin):
                 form.add_error(None, str(error))
             else:
                 return self._done(request, version, f"Rolled back to {back}: {reason}")
-        return self._confirmation(request, version, form, f"Roll back {version.slug}", [], [])
+        before = services.version_before(version.slug)
+        grounds = [f"{before} serves again"] if before is not None else []
+        return self._confirmation(request, version, form, f"Roll back {version.slug}", [], [], grounds)
 
     def report_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """A version's report, shut in: whatever stands in the file, it can neither run nor reach anything."""
@@ -225,9 +302,12 @@ class ModelVersionAdmin(admin.ModelAdmin):
             raise PermissionDenied
         return version
 
-    def _done(self, request: HttpRequest, version: ModelVersion, message: str) -> HttpResponse:
+    def _note(self, request: HttpRequest, version: ModelVersion, message: str) -> None:
         self.log_change(request, version, message)
         self.message_user(request, message, messages.SUCCESS)
+
+    def _done(self, request: HttpRequest, version: ModelVersion, message: str) -> HttpResponse:
+        self._note(request, version, message)
         return HttpResponseRedirect(reverse("admin:ml_modelversion_changelist"))
 
     def _confirmation(
@@ -238,6 +318,7 @@ class ModelVersionAdmin(admin.ModelAdmin):
         title: str,
         objections: list[str],
         together: list[ModelVersion],
+        grounds: list[str],
     ) -> HttpResponse:
         context = self.admin_site.each_context(request) | {
             "title": title,
@@ -246,6 +327,7 @@ class ModelVersionAdmin(admin.ModelAdmin):
             "form": form,
             "objections": objections,
             "together": together[1:],
+            "grounds": grounds,
             "accuracy": accuracy_of(version.metrics),
         }
         status = 400 if form.errors else 200

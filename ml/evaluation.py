@@ -73,7 +73,7 @@ def reader_figures(
     """metrics.summarize and, beside it, what serving would have answered at `min_confidence`."""
     figures: dict[str, Any] = dict(summarize((o.truth, o.text, o.confidence) for o in outcomes))
     if arithmetic:
-        figures["value_right"] = _share(_same_value(o.text, o.truth) for o in outcomes)
+        figures["value_right"] = _share(same_value(o.text, o.truth) for o in outcomes)
     answered = [o for o in outcomes if o.text and o.confidence >= min_confidence]
     figures["served"] = {
         "min_confidence": min_confidence,
@@ -96,7 +96,7 @@ def decide_examples(
     decisions: dict[str, Counter[str]] = {name: Counter() for name in folders}
     work = [(name, example) for name, examples in folders.items() for example in examples]
     for name, example in progress(work, len(work)):
-        decisions[name][_decide(classifier, example)] += 1
+        decisions[name][decide(classifier, example)[0]] += 1
     return decision_figures(decisions, known)
 
 
@@ -170,15 +170,18 @@ def _general_reader_answers(recognizer: Recognizer, data: bytes) -> bool:
     return True
 
 
-def _decide(classifier: TypeClassifier, example: Example) -> str:
+def decide(classifier: TypeClassifier, example: Example) -> tuple[str, float]:
+    """The type that an image is taken for, OTHER or `unreadable`, and the confidence in it."""
     try:
         picture = open_image(example.path.read_bytes())
     except ImageError:
-        return "unreadable"
-    return classifier.classify(fit(picture, classifier.spec.input)).slug or OTHER
+        return "unreadable", 0.0
+    decision = classifier.classify(fit(picture, classifier.spec.input))
+    return decision.slug or OTHER, decision.confidence
 
 
-def _same_value(read: str | None, truth: str) -> bool:
+def same_value(read: str | None, truth: str) -> bool:
+    """Whether two sums have one value."""
     try:
         return answer(read or "") == answer(truth)
     except NotArithmetic:

@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from ml.recognition.metrics import describe_interval, interval
+
 TYPES_SLUG = "types"
 """Slug of the model that decides a captcha's type."""
 GENERAL_SLUG = "general"
@@ -98,6 +100,12 @@ class ModelVersion(models.Model):
     origin = models.CharField(max_length=7, choices=Origin)
     folder = models.CharField(max_length=200, help_text="Relative to the root that the origin names.")
     sha256 = models.CharField("SHA-256 of the ONNX file", max_length=64)
+    spec_sha256 = models.CharField(
+        "SHA-256 of spec.json",
+        max_length=64,
+        blank=True,
+        help_text="Empty for a version that was registered before it was kept; then it is not compared.",
+    )
     spec = models.JSONField(default=dict)
     metrics = models.JSONField(default=dict)
     state = models.CharField(max_length=9, choices=State, default=State.CANDIDATE)
@@ -109,6 +117,9 @@ class ModelVersion(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     load_error = models.TextField(blank=True, help_text="Why a process could not load it when it last tried.")
+    shadow_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it silently reads a share of the traffic."
+    )
 
     class Meta:
         ordering = ["slug", "-version"]
@@ -127,6 +138,15 @@ class ModelVersion(models.Model):
                 | (~Q(slug__in=[GENERAL_SLUG, TYPES_SLUG]) & Q(captcha_type__isnull=False)),
             ),
             models.CheckConstraint(name="model_version_counts_from_one", condition=Q(version__gte=1)),
+            models.UniqueConstraint(
+                name="model_version_one_shadow_per_slug",
+                fields=["slug"],
+                condition=Q(shadow_since__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="model_version_shadow_is_a_reader_that_does_not_serve",
+                condition=Q(shadow_since__isnull=True) | (Q(kind="reader") & ~Q(state="serving")),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -147,6 +167,9 @@ class Promotion(models.Model):
     )
     rolled_back = models.BooleanField(default=False, help_text="A return to an earlier version.")
     forced = models.BooleanField(default=False, help_text="Promoted although a check advised against it.")
+    grounds = models.TextField(
+        blank=True, help_text="What the checks said: the figures it was promoted on, or what was overruled."
+    )
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -158,6 +181,78 @@ class Promotion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} for {self.replaced or 'nothing'}"
+
+
+class Evaluation(models.Model):
+    """How one version did on one set of labelled images that it had not seen.
+
+    `dataset_hash` is over exactly the images that were judged and what was right for each, so that two
+    versions with the same hash were asked the same questions.
+    """
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="evaluations")
+    dataset_hash = models.CharField("content hash of the data set", max_length=64)
+    split = models.CharField(
+        max_length=20,
+        default="unseen",
+        help_text="Which of the given images: those unseen by the models compared.",
+    )
+    n = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+    right = models.PositiveIntegerField(help_text="Right answers; an image without an answer has none.")
+    ece = models.FloatField("calibration error", help_text="Expected calibration error over 15 bins.")
+    made_by = models.CharField(max_length=80, help_text="What measured it.")
+    created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created", "-id"]
+        constraints = [
+            models.UniqueConstraint(name="evaluation_unique", fields=["version", "dataset_hash", "split"]),
+            models.CheckConstraint(
+                name="evaluation_right_within_n", condition=Q(n__gte=1, right__lte=models.F("n"))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{describe_interval(interval(self.right, self.n))}, calibration error {self.ece:.4f}"
+
+
+class ShadowReading(models.Model):
+    """What a version in shadow made of one solve, beside what was answered. No image is kept.
+
+    `reference` names the solve and means nothing to this app.
+    """
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="shadow_readings")
+    reference = models.CharField(max_length=64)
+    text = models.TextField(blank=True, help_text="What it read; empty: it would have refused.")
+    answer = models.TextField(blank=True, help_text="The text, or the value of the arithmetic.")
+    confidence = models.FloatField(null=True)
+    served_version = models.CharField(max_length=80, help_text="The reader that answered, as SLUG/VERSION.")
+    served_text = models.TextField()
+    served_answer = models.TextField()
+    agreed = models.BooleanField(help_text="Whether its answer is the one that was given.")
+    created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(name="shadow_reading_unique", fields=["version", "reference"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} on {self.reference}"
+
+
+class Confirmation(models.Model):
+    """What is known of a solve after the fact: that `text` was right, or that it was not."""
+
+    reference = models.CharField(max_length=64, unique=True)
+    text = models.TextField()
+    right = models.BooleanField()
+    created = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.reference}: {self.text} is {'right' if self.right else 'wrong'}"
 
 
 def root_of(origin: str) -> Path:

@@ -1,25 +1,26 @@
-"""What promoting a version takes along, and what speaks against it."""
+"""What promoting a version takes along, what speaks for it, and what against it."""
 
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
+from ml.gate import judge
 from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion
-from ml.selectors import accuracy_of
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`versions` go together, the one asked for first; `objections` are one line each."""
+    """`versions` go together, the one asked for first; `objections` and `grounds` are one line each."""
 
     versions: list[ModelVersion]
     objections: list[str]
+    grounds: list[str]
 
 
 def plan_promotion(version: ModelVersion) -> Plan:
     """The versions that `version` must be promoted with, and the reasons not to."""
     serving = {v.slug: v for v in ModelVersion.objects.filter(state=ModelVersion.State.SERVING)}
-    objections = _worse_than(version, serving.get(version.slug))
+    objections: list[str] = []
     companions: list[ModelVersion] = []
     if version.slug == TYPES_SLUG:
         companions, missing = _readers_for(version, serving)
@@ -27,7 +28,11 @@ def plan_promotion(version: ModelVersion) -> Plan:
     elif version.slug != GENERAL_SLUG:
         companions, missing = _type_model_for(version, serving.get(TYPES_SLUG))
         objections += missing
-    return Plan([version, *companions], objections)
+    grounds: list[str] = []
+    for each in (version, *companions):
+        verdict = judge(each, serving.get(each.slug))
+        (grounds if verdict.passed else objections).append(verdict.line)
+    return Plan([version, *companions], objections, grounds)
 
 
 def known_types(version: ModelVersion | None) -> set[str]:
@@ -67,16 +72,3 @@ def _readers_for(
 def _newest_first(slug: str) -> QuerySet[ModelVersion]:
     candidates = ModelVersion.objects.filter(slug=slug, state=ModelVersion.State.CANDIDATE)
     return candidates.select_related("captcha_type").order_by("-version")
-
-
-def _worse_than(version: ModelVersion, serving: ModelVersion | None) -> list[str]:
-    """An objection when both were measured on the same data and the new one read less of it."""
-    if serving is None or serving.pk == version.pk:
-        return []
-    data, serving_data = (v.spec.get("dataset", {}).get("hash") for v in (version, serving))
-    new, old = accuracy_of(version.metrics), accuracy_of(serving.metrics)
-    if data is None or data != serving_data or new is None or old is None:
-        return []
-    if new.exact_match >= old.exact_match:
-        return []
-    return [f"it reads {new} of the data on which {serving} reads {old}"]

@@ -10,17 +10,21 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from django.conf import settings
 from django.db import DatabaseError, transaction
+from django.db.models import Q
 
 from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion, root_of
-from ml.recognition.artifacts import ArtifactError
+from ml.recognition.artifacts import SPEC_FILE, ArtifactError, read_checksums
 from ml.recognition.pipeline import Recognizer
 from ml.recognition.reader import Reader, TypeClassifier
+from ml.recognition.reader import _run as run_network
 from ml.selectors import available_types
 
 __all__ = ["Readiness", "Registry", "available_types", "loaded_versions", "open_model", "ready", "recognizer"]
@@ -45,6 +49,7 @@ class ServingVersion(NamedTuple):
     origin: str
     folder: str
     sha256: str
+    spec_sha256: str
     registered_at: datetime
     owner_id: int | None
 
@@ -82,6 +87,8 @@ class _Snapshot:
     problems: Mapping[str, str]
     public: Recognizer
     of_owners: Mapping[int, Recognizer]
+    shadows: Mapping[str, ServingVersion] = field(default_factory=dict)
+    """By slug the version that reads along without answering. Not loaded here: no answer waits for it."""
 
     @property
     def can_read(self) -> bool:
@@ -97,6 +104,12 @@ def recognizer(user_id: int | None = None) -> Recognizer:
 def loaded_versions() -> dict[str, int]:
     """Slug to primary key of the `ModelVersion` that this process reads with."""
     return {slug: entry.row.pk for slug, entry in _registry.snapshot().loaded.items()}
+
+
+def shadows() -> Mapping[str, ServingVersion]:
+    """By slug the version in shadow, as this process last saw it: no query, no waiting."""
+    snapshot = _registry.current
+    return snapshot.shadows if snapshot is not None else {}
 
 
 def ready() -> Readiness:
@@ -115,15 +128,45 @@ def open_model(version: ServingVersion | ModelVersion) -> Reader | TypeClassifie
     """The model in a version's folder, after the checks that make it safe to read with.
 
     Raises:
-        ArtifactError: files that are missing, damaged, not those of the registry or of another model.
+        ArtifactError: files that are missing, damaged, too large, outside the root of the models, not those
+            of the registry or of another model; or a network that does not give what its spec says.
     """
+    _check_folder(version)
     kind = TypeClassifier if version.kind == ModelVersion.Kind.TYPES else Reader
     model = kind(version.path, expected_sha256=version.sha256)
     if (model.spec.slug, model.spec.version) != (version.slug, version.version):
         raise ArtifactError(
             f"{version}: the folder holds {model.spec.slug}/{model.spec.version}, not this version"
         )
+    _try_out(version, model)
     return model
+
+
+def _check_folder(version: ServingVersion | ModelVersion) -> None:
+    """What can be said before a byte of the network is read. Raises ArtifactError."""
+    folder = version.path
+    if not folder.resolve().is_relative_to(root_of(version.origin).resolve()):
+        raise ArtifactError(f"{version}: its folder lies outside the root of the models")
+    sums = read_checksums(folder)
+    for name in sums:
+        file = folder / name
+        if file.is_file() and file.stat().st_size > settings.MAX_MODEL_BYTES:
+            raise ArtifactError(f"{version}: {name} is larger than {settings.MAX_MODEL_BYTES:,} bytes")
+    if version.spec_sha256 and sums.get(SPEC_FILE) != version.spec_sha256:
+        raise ArtifactError(f"{version}: {SPEC_FILE} is not the file that was registered")
+
+
+def _try_out(version: ServingVersion | ModelVersion, model: Reader | TypeClassifier) -> None:
+    """Run the network once on an empty picture: what does not work shows here and not in a request."""
+    size = model.spec.input
+    empty = np.full((1, size.height, size.min_width, 3), 255, np.uint8)
+    wanted = model.spec.alphabet.size if isinstance(model, Reader) else len(model.spec.labels)
+    try:
+        given = run_network(model._session, empty).shape
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class
+        raise ArtifactError(f"{version}: the network does not run ({error})") from error
+    if len(given) != (3 if isinstance(model, Reader) else 2) or given[-1] != wanted:
+        raise ArtifactError(f"{version}: the network gives {given}, its spec names {wanted} classes")
 
 
 class Registry:
@@ -135,6 +178,11 @@ class Registry:
         self._snapshot: _Snapshot | None = None
         self._next_check = 0.0
         self._next_retry = 0.0
+
+    @property
+    def current(self) -> _Snapshot | None:
+        """What is at work now, without a look at the database; None before the first snapshot."""
+        return self._snapshot
 
     def snapshot(self) -> _Snapshot:
         """The current snapshot, refreshed when it is due.
@@ -159,30 +207,41 @@ class Registry:
         if current is not None and now < self._next_check:
             return current
         self._next_check = now + CHECK_SECONDS
-        rows = serving_versions()
+        rows, shadows = versions_at_work()
         if (
             current is not None
             and rows == current.rows
             and not (current.problems and now >= self._next_retry)
         ):
+            if shadows != current.shadows:
+                self._snapshot = current = replace(current, shadows=shadows)
             return current
-        self._snapshot = current = _build(rows, current.loaded if current is not None else {})
+        built = _build(rows, current.loaded if current is not None else {})
+        self._snapshot = current = replace(built, shadows=shadows)
         self._next_retry = self._clock() + RETRY_SECONDS
         return current
 
 
-def serving_versions() -> tuple[ServingVersion, ...]:
-    """The serving versions of active types, by slug: one query."""
+def versions_at_work() -> tuple[tuple[ServingVersion, ...], dict[str, ServingVersion]]:
+    """Of active types the serving versions, ordered by slug, and by slug those in shadow: one query."""
     rows = (
-        ModelVersion.objects.filter(state=ModelVersion.State.SERVING)
+        ModelVersion.objects.filter(Q(state=ModelVersion.State.SERVING) | Q(shadow_since__isnull=False))
         .exclude(captcha_type__active=False)
         .order_by("slug")
         .values_list(
-            "pk", "slug", "kind", "version", "origin", "folder", "sha256", "registered_at",
-            "captcha_type__owner_id",
+            "state", "pk", "slug", "kind", "version", "origin", "folder", "sha256", "spec_sha256",
+            "registered_at", "captcha_type__owner_id",
         )
     )  # fmt: skip
-    return tuple(ServingVersion(*row) for row in rows)
+    serving: list[ServingVersion] = []
+    shadows: dict[str, ServingVersion] = {}
+    for state, *fields in rows:
+        row = ServingVersion._make(fields)
+        if state == ModelVersion.State.SERVING:
+            serving.append(row)
+        else:
+            shadows[row.slug] = row
+    return tuple(serving), shadows
 
 
 def _build(rows: tuple[ServingVersion, ...], before: Mapping[str, _Loaded]) -> _Snapshot:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Upper
 
-from ml.models import CaptchaType, ModelVersion
-from ml.recognition.metrics import wilson_interval
+from ml.models import CaptchaType, Confirmation, ModelVersion, ShadowReading
+from ml.recognition.metrics import describe_interval, interval, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,39 @@ class Accuracy:
         )
         note = "" if self.measured_on == "held_out" else f", {self.measured_on}"
         return f"{share} ({low} to {high}, n = {self.n}{note})"
+
+
+@dataclass(frozen=True)
+class ShadowScore:
+    """How a version does in shadow, beside the answers that were given.
+
+    `right` and `served_right` are of the `confirmed` solves, whose right text is known. Of `reported` solves
+    it is known only that the answer given was wrong; the version gave the same `repeated` times.
+    """
+
+    n: int
+    agreed: int
+    refused: int
+    confirmed: int
+    right: int
+    served_right: int
+    reported: int
+    repeated: int
+
+    def __str__(self) -> str:
+        if not self.n:
+            return "no readings yet"
+        parts = [f"agrees on {describe_interval(interval(self.agreed, self.n))}"]
+        if self.refused:
+            parts.append(f"refuses {self.refused}")
+        if self.confirmed:
+            parts.append(
+                f"of {self.confirmed} confirmed it reads {self.right} right "
+                f"({self.served_right} were answered right)"
+            )
+        if self.reported:
+            parts.append(f"of {self.reported} reported wrong it gave the same answer {self.repeated} times")
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -91,6 +125,41 @@ def accuracy_of(metrics: Mapping[str, Any]) -> Accuracy | None:
             low, high = wilson_interval(correct, n)
             return Accuracy(exact_match=correct / n, low=low, high=high, n=n, measured_on=part)
     return None
+
+
+def shadow_score(version: ModelVersion) -> ShadowScore:
+    """How often a version in shadow agrees with the answers given and, where known, is right: one query.
+
+    A confirmed text may be what is written on the image or, for sums, its value; case counts where the
+    version's spec says so.
+    """
+    known = Confirmation.objects.filter(reference=OuterRef("reference"))
+    any_case = not version.spec.get("case_sensitive", True)
+
+    def matches(told: QuerySet[Confirmation], text: str, answer: str) -> Exists:
+        if any_case:
+            told = told.alias(folded=Upper("text"))
+            return Exists(told.filter(Q(folded=Upper(OuterRef(text))) | Q(folded=Upper(OuterRef(answer)))))
+        return Exists(told.filter(Q(text=OuterRef(text)) | Q(text=OuterRef(answer))))
+
+    confirmed, denied = known.filter(right=True), known.filter(right=False)
+    marked = ShadowReading.objects.filter(version=version).annotate(
+        is_confirmed=Exists(confirmed),
+        is_right=matches(confirmed, "text", "answer"),
+        is_served_right=matches(confirmed, "served_text", "served_answer"),
+        is_reported=matches(denied, "served_text", "served_answer"),
+    )
+    counts = marked.aggregate(
+        n=Count("pk"),
+        agreed=Count("pk", filter=Q(agreed=True)),
+        refused=Count("pk", filter=Q(text="")),
+        confirmed=Count("pk", filter=Q(is_confirmed=True)),
+        right=Count("pk", filter=Q(is_right=True)),
+        served_right=Count("pk", filter=Q(is_served_right=True)),
+        reported=Count("pk", filter=Q(is_reported=True)),
+        repeated=Count("pk", filter=Q(is_reported=True, answer=F("served_answer"))),
+    )
+    return ShadowScore(**counts)
 
 
 def _available(version: ModelVersion, captcha_type: CaptchaType) -> AvailableType:

@@ -1,4 +1,4 @@
-"""What changes the registry of models: registering, promoting, rolling back.
+"""What changes the registry of models: registering, evaluating, promoting, rolling back, shadow mode.
 
 An artifact is a folder SLUG/VERSION below one of two roots: the shipped ones come with the program and may be
 registered again after an upgrade, the ones trained here never change.
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -19,13 +20,23 @@ from ml.models import (
     GENERAL_SLUG,
     TYPES_SLUG,
     CaptchaType,
+    Confirmation,
+    Evaluation,
     ModelVersion,
     Promotion,
     root_of,
     validate_slug,
 )
 from ml.promotion import plan_promotion
-from ml.recognition.artifacts import ArtifactError, ReaderSpec, TypesSpec, load_spec, model_file, verify
+from ml.recognition.artifacts import (
+    SPEC_FILE,
+    ArtifactError,
+    ReaderSpec,
+    TypesSpec,
+    load_spec,
+    model_file,
+    verify,
+)
 from ml.registry import open_model
 from ml.shipped_types import describe
 
@@ -49,6 +60,10 @@ class CannotPromote(RegistryError):
     def __init__(self, version: ModelVersion, problems: list[str], *, forceable: bool) -> None:
         super().__init__(f"{version} is not promoted: {'; '.join(problems)}")
         self.version, self.problems, self.forceable = version, problems, forceable
+
+
+class CannotShadow(RegistryError):
+    """The version cannot read along."""
 
 
 class NothingToRollBack(RegistryError):
@@ -90,7 +105,7 @@ def _install() -> InstallReport:
             (report.registered if changed else report.unchanged).append(version)
         new = [version for version in report.registered if version.state == ModelVersion.State.CANDIDATE]
         report.promoted = _newest_that_may_serve(new)
-        _switch(report.promoted, by=None, reason="shipped with the program", forced=False)
+        _switch(report.promoted, by=None, reason="shipped with the program")
     return report
 
 
@@ -126,9 +141,12 @@ def promote(*, version: ModelVersion, reason: str, by: Any = None, force: bool =
     All of them change in one transaction. Returns the promoted versions, `version` first.
 
     Raises:
-        CannotPromote: files that do not load (never forced); or, without `force`, a type that no type model
-            knows, readers that a type model would lose, or a lower exact match on the same data.
+        CannotPromote: files that do not load, or force without a reason (never done); or, without `force`, a
+            version that does not beat what serves on a common data set (`ml.gate`), a type that no type model
+            knows, readers that a type model would lose.
     """
+    if force and not reason.strip():
+        raise CannotPromote(version, ["force needs a reason"], forceable=False)
     plan = plan_promotion(version)
     broken = _load_errors(plan.versions)
     if broken:
@@ -137,12 +155,25 @@ def promote(*, version: ModelVersion, reason: str, by: Any = None, force: bool =
         raise CannotPromote(version, plan.objections, forceable=True)
     try:
         with transaction.atomic():
-            _switch(plan.versions, by=by, reason=reason, forced=bool(plan.objections))
+            _switch(
+                plan.versions,
+                by=by,
+                reason=reason,
+                forced=bool(plan.objections),
+                grounds="\n".join([*plan.grounds, *(f"overruled: {line}" for line in plan.objections)]),
+            )
     except IntegrityError as error:
         message = "another version was promoted at the same moment; look again"
         raise CannotPromote(version, [message], forceable=False) from error
     logger.info("promoted %s: %s", ", ".join(map(str, plan.versions)), reason)
     return plan.versions
+
+
+def version_before(slug: str) -> ModelVersion | None:
+    """The version that the one which serves now took the place of; None when there was none."""
+    steps = Promotion.objects.filter(version__slug=slug, version__state=ModelVersion.State.SERVING)
+    step = steps.filter(rolled_back=False).select_related("replaced").first()
+    return step.replaced if step is not None else None
 
 
 def roll_back(*, slug: str, reason: str, by: Any = None) -> ModelVersion:
@@ -152,25 +183,80 @@ def roll_back(*, slug: str, reason: str, by: Any = None) -> ModelVersion:
         NothingToRollBack: there is none.
         CannotPromote: its files no longer load.
     """
-    steps = Promotion.objects.filter(version__slug=slug, version__state=ModelVersion.State.SERVING)
-    step = steps.filter(rolled_back=False).select_related("replaced").first()
-    if step is None or step.replaced is None:
+    version = version_before(slug)
+    if version is None:
         raise NothingToRollBack(f"nothing served as {slug} before the version that serves now")
-    version = step.replaced
     broken = _load_errors([version])
     if broken:
         raise CannotPromote(version, broken, forceable=False)
-    with transaction.atomic():
-        _switch([version], by=by, reason=reason, forced=False, rolled_back=True)
+    try:
+        with transaction.atomic():
+            _switch([version], by=by, reason=reason, rolled_back=True)
+    except IntegrityError as error:
+        message = "another version was promoted at the same moment; look again"
+        raise CannotPromote(version, [message], forceable=False) from error
     logger.info("rolled back to %s: %s", version, reason)
     return version
+
+
+def record_evaluation(row: Evaluation) -> Evaluation:
+    """Keep how a version did on a data set, in place of what was kept of it before."""
+    figures = {name: getattr(row, name) for name in ("n", "right", "ece", "made_by", "created")}
+    return Evaluation.objects.update_or_create(
+        version=row.version, dataset_hash=row.dataset_hash, split=row.split, defaults=figures
+    )[0]
+
+
+def start_shadow(*, version: ModelVersion) -> None:
+    """Let `version` silently read a share of the traffic of its slug, in place of any other in shadow there.
+
+    Raises:
+        CannotShadow: a type model, the serving version, a slug that nothing serves, files that do not load.
+    """
+    if version.kind != ModelVersion.Kind.READER:
+        raise CannotShadow(f"{version} is a type model: only readers read along")
+    if version.state == ModelVersion.State.SERVING:
+        raise CannotShadow(f"{version} serves: what answers cannot read along")
+    if not ModelVersion.objects.filter(slug=version.slug, state=ModelVersion.State.SERVING).exists():
+        raise CannotShadow(f"nothing serves as {version.slug}: there is no traffic to read along")
+    broken = _load_errors([version])
+    if broken:
+        raise CannotShadow(broken[0])
+    with transaction.atomic():
+        stop_shadow(slug=version.slug)
+        version.shadow_since = timezone.now()
+        version.save(update_fields=["shadow_since"])
+    logger.info("%s reads along in shadow", version)
+
+
+def stop_shadow(*, slug: str) -> int:
+    """End the shadow of a slug; how many there were. What it read is kept."""
+    return ModelVersion.objects.filter(slug=slug, shadow_since__isnull=False).update(shadow_since=None)
+
+
+def forget_shadow_readings(*, version: ModelVersion) -> int:
+    """Delete what `version` read in shadow; how many readings there were."""
+    return version.shadow_readings.all().delete()[0]
+
+
+def confirm(*, reference: object, text: str, right: bool = True) -> None:
+    """Keep that `text` was right (or, with `right` false, wrong) for the solve that `reference` names.
+
+    The last text said to be right counts. That a text was wrong never takes the place of a right one.
+    Versions in shadow are scored by it, whether they read the solve before or after.
+    """
+    name, told = str(reference), {"text": text, "right": right}
+    if right:
+        Confirmation.objects.update_or_create(reference=name, defaults=told)
+    else:
+        Confirmation.objects.get_or_create(reference=name, defaults=told)
 
 
 def _register(folder: Path, origin: str, owner: Any = None) -> tuple[ModelVersion, bool]:
     """The version in `folder`, and whether anything about it was new."""
     name = f"{folder.parent.name}/{folder.name}"
     try:
-        checksums = verify(folder)
+        checksums = verify(folder, settings.MAX_MODEL_BYTES)
         spec = load_spec(folder)
         validate_slug(spec.slug)
     except (ArtifactError, ValidationError, OSError) as error:
@@ -183,6 +269,7 @@ def _register(folder: Path, origin: str, owner: Any = None) -> tuple[ModelVersio
     facts = {
         "kind": spec.kind,
         "sha256": checksums[model_file(spec)],
+        "spec_sha256": checksums[SPEC_FILE],
         "spec": as_json,
         "metrics": as_json["metrics"],
     }
@@ -204,7 +291,12 @@ def _register_again(version: ModelVersion, origin: str, facts: dict[str, Any]) -
     """Bring a registered version up to date with its folder; false when it already was."""
     if version.origin != origin:
         raise CannotRegister(f"{version}: a model of that number was {version.get_origin_display()}")
-    if all(getattr(version, name) == value for name, value in facts.items()):
+    changed = {name for name, value in facts.items() if getattr(version, name) != value}
+    if changed == {"spec_sha256"} and not version.spec_sha256:  # registered before it was kept
+        version.spec_sha256 = facts["spec_sha256"]
+        version.save(update_fields=["spec_sha256"])
+        return False
+    if not changed:
         return False
     if origin == ModelVersion.Origin.TRAINED:
         raise CannotRegister(f"{version}: its files are not the ones that were registered")
@@ -213,6 +305,8 @@ def _register_again(version: ModelVersion, origin: str, facts: dict[str, Any]) -
     version.registered_at = timezone.now()
     version.load_error = ""
     version.save(update_fields=[*facts, "registered_at", "load_error"])
+    version.evaluations.all().delete()  # they are of other weights
+    version.shadow_readings.all().delete()
     return True
 
 
@@ -245,11 +339,18 @@ def _load_errors(versions: Iterable[ModelVersion]) -> list[str]:
             # Whatever the runtime raises on a damaged file, it must not reach the workers.
             logger.warning("model %s does not load: %s", version, error)
             errors.append(f"{version} does not load: {error}")
+            ModelVersion.objects.filter(pk=version.pk).update(load_error=errors[-1])
     return errors
 
 
 def _switch(
-    versions: Iterable[ModelVersion], *, by: Any, reason: str, forced: bool, rolled_back: bool = False
+    versions: Iterable[ModelVersion],
+    *,
+    by: Any,
+    reason: str,
+    forced: bool = False,
+    rolled_back: bool = False,
+    grounds: str = "",
 ) -> None:
     """Let each of `versions` serve in place of its slug's present one. The caller holds a transaction."""
     now = timezone.now()
@@ -264,7 +365,14 @@ def _switch(
             continue
         version.state = ModelVersion.State.SERVING
         version.promoted_at, version.promoted_by, version.load_error = now, by, ""
-        version.save(update_fields=["state", "promoted_at", "promoted_by", "load_error"])
+        version.shadow_since = None  # it answers now
+        version.save(update_fields=["state", "promoted_at", "promoted_by", "load_error", "shadow_since"])
         Promotion.objects.create(
-            version=version, replaced=replaced, by=by, reason=reason, forced=forced, rolled_back=rolled_back
+            version=version,
+            replaced=replaced,
+            by=by,
+            reason=reason,
+            forced=forced,
+            rolled_back=rolled_back,
+            grounds=grounds,
         )

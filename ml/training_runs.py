@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from ml import registry
-from ml.evaluation import decide_examples, read_examples, untrained
+from ml.comparison import evaluate_together, unseen_by
+from ml.evaluation import read_examples
 from ml.models import GENERAL_SLUG, ModelVersion, root_of
-from ml.recognition.artifacts import ArtifactError, ReaderSpec, load_spec, trained_on
+from ml.recognition.artifacts import ArtifactError, ReaderSpec, load_spec
 from ml.recognition.charset import GENERAL_ALPHABET
 from ml.recognition.datasets import Example
 from ml.recognition.metrics import Interval, describe_interval, interval
-from ml.recognition.reader import Reader, TypeClassifier
+from ml.recognition.reader import Reader
 from ml.services import next_version, register_version
 
 PARTIAL = ".partial"
+MADE_BY = "manage.py train"
 
 
 class CannotTrain(Exception):
@@ -133,39 +135,44 @@ def compare_with_present(
 ) -> Comparison | None:
     """How `version` does beside what serves now; None when nothing serves or no image is left to judge by.
 
+    The figures are stored as evaluations, so that the gate of promoting finds them.
+
     Raises:
         ArtifactError: one of the two cannot be loaded.
     """
     serving = {v.slug: v for v in ModelVersion.objects.filter(state=ModelVersion.State.SERVING)}
     present = serving.get(version.slug)
-    if present is None and version.kind == ModelVersion.Kind.READER:
-        present = serving.get(GENERAL_SLUG)
-    if present is None:
+    if present is not None:
+        rows = evaluate_together([version, present], folders, made_by=MADE_BY)
+        if not rows:
+            return None
+        new, old = (interval(row.right, row.n) for row in rows)
+        return Comparison(new, old, str(present), first_of_its_kind=False)
+    evaluate_together([version], folders, made_by=MADE_BY)
+    general = serving.get(GENERAL_SLUG)
+    if general is None or version.kind != ModelVersion.Kind.READER:
         return None
-    seen = trained_on(version.path) | trained_on(present.path)
-    kept = {name: untrained(examples, seen) for name, examples in folders.items()}
-    if not any(kept.values()):
+    return _beside_the_general_reader(version, general, folders)
+
+
+def _beside_the_general_reader(
+    version: ModelVersion, general: ModelVersion, folders: Mapping[str, Sequence[Example]]
+) -> Comparison | None:
+    examples = [e for kept in unseen_by([version, general], folders).values() for e in kept]
+    new, old = registry.open_model(version), registry.open_model(general)
+    if not examples or not isinstance(new, Reader) or not isinstance(old, Reader):
         return None
-    new, old = registry.open_model(version), registry.open_model(present)
+    any_case = not new.spec.case_sensitive
     return Comparison(
-        new=_right(new, kept, any_case=_any_case(new)),
-        present=_right(old, kept, any_case=_any_case(new)),
-        present_name=str(present),
-        first_of_its_kind=present.slug != version.slug,
+        _right(new, examples, any_case=any_case),
+        _right(old, examples, any_case=any_case),
+        str(general),
+        first_of_its_kind=True,
     )
 
 
-def _any_case(model: Reader | TypeClassifier) -> bool:
-    return isinstance(model, Reader) and not model.spec.case_sensitive
-
-
-def _right(
-    model: Reader | TypeClassifier, folders: Mapping[str, Sequence[Example]], *, any_case: bool
-) -> Interval:
-    if isinstance(model, TypeClassifier):
-        share: Interval = decide_examples(model, folders, lambda items, total: items)["exact_match"]
-        return share
-    outcomes = list(read_examples(model, [e for examples in folders.values() for e in examples]))
+def _right(reader: Reader, examples: Sequence[Example], *, any_case: bool) -> Interval:
+    outcomes = list(read_examples(reader, examples))
     right = sum(
         o.text is not None and (o.text.upper() == o.truth.upper() if any_case else o.text == o.truth)
         for o in outcomes

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from ml import registry
-from ml.models import CaptchaType, ModelVersion
+from ml.models import CaptchaType, Evaluation, ModelVersion
 from ml.services import install_shipped_models, register_version
 from ml.tests.artifacts import write_reader, write_types
 
@@ -28,6 +28,24 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def evaluated(
+    version: ModelVersion, right: int, *, n: int = 100, ece: float = 0.01, data: str = "ab" * 32
+) -> ModelVersion:
+    """`version`, with a stored evaluation of these figures."""
+    Evaluation.objects.create(version=version, dataset_hash=data, n=n, right=right, ece=ece, made_by="a test")
+    return version
+
+
+def better(folder: Path) -> ModelVersion:
+    """The artifact in `folder` as a candidate that was evaluated to be better than what serves."""
+    version = register_version(folder=folder)
+    serving = ModelVersion.objects.filter(slug=version.slug, state=ModelVersion.State.SERVING).first()
+    data = f"{version.pk:064x}"
+    if serving is not None:
+        evaluated(serving, 90, data=data)
+    return evaluated(version, 91, data=data)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ml.models import CaptchaType, ModelVersion, Promotion
 from ml.recognition.artifacts import write_checksums
 from ml.services import promote, register_version
 from ml.tests.artifacts import write_reader
-from ml.tests.conftest import Roots
+from ml.tests.conftest import Roots, better
 
 VERSIONS = reverse("admin:ml_modelversion_changelist")
 TYPES = reverse("admin:ml_captchatype_changelist")
@@ -49,7 +49,7 @@ def viewer(db: None) -> Client:
 
 @pytest.fixture
 def candidate(shipped: Roots) -> ModelVersion:
-    return register_version(folder=write_reader(shipped.trained, "dark", 1001, text="NEW"))
+    return better(write_reader(shipped.trained, "dark", 1001, text="NEW"))
 
 
 def page(name: str, version: ModelVersion) -> str:

@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 
 from ml.models import ModelVersion, Promotion
-from ml.services import CannotPromote, install_shipped_models, promote, register_version
+from ml.services import CannotPromote, install_shipped_models, promote
 from ml.tests.artifacts import write_reader, write_types
-from ml.tests.conftest import Roots
+from ml.tests.conftest import Roots, better
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,12 +54,12 @@ def test_of_promotions_at_the_same_moment_one_serves_and_none_is_lost_silently(r
     write_types(roots.shipped, labels=("dark", "other"))
     write_reader(roots.shipped, "dark")
     install_shipped_models()
-    versions = [
-        register_version(folder=write_reader(roots.trained, "dark", number)) for number in range(1001, 1005)
-    ]
+    versions = [better(write_reader(roots.trained, "dark", number)) for number in range(1001, 1005)]
 
     def promoting(version: ModelVersion) -> Callable[[], object]:
-        return lambda: promote(version=version, reason="at once")
+        return lambda: promote(
+            version=version, reason="at once", force=True
+        )  # the others' figures are of dark/1
 
     errors = at_once([promoting(version) for version in versions])
     assert all(isinstance(error, CannotPromote) for error in errors)

@@ -227,7 +227,7 @@ class TestPromoteIfBetter:
         hashes = [hash_bytes(file.read_bytes()) for file in images.iterdir()]
         (folder / "trained_on.txt").write_text("\n".join(hashes))
         write_checksums(folder)
-        promote(version=register_version(folder=folder), reason="it knows all ten by heart")
+        promote(version=register_version(folder=folder), reason="it knows all ten by heart", force=True)
         (images / "NEW.png").write_bytes(picture(99))
         train_to("NEW")
         call_command("train", "dark", "--images", str(images), "--promote")

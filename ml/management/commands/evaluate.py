@@ -8,9 +8,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ml import evaluation, registry
+from ml.comparison import evaluate_together, unseen_by
+from ml.gate import judge
 from ml.management.arguments import load_folders, progress
 from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion
-from ml.recognition.artifacts import ArtifactError, trained_on
+from ml.recognition.artifacts import ArtifactError
 from ml.recognition.datasets import Example
 from ml.recognition.decoding import Constraints
 from ml.recognition.metrics import describe, describe_interval
@@ -22,7 +24,9 @@ from ml.recognition.synthesis.fonts import NoFonts
 class Command(BaseCommand):
     help = (
         "Measures a model on folders of labelled images: exact match with 95 % Wilson intervals, character "
-        "error rate, calibration, confusions. Images that the version was trained on are left out."
+        "error rate, calibration, confusions. Images that the version was trained on are left out. A "
+        "candidate is measured beside the version that serves, on images that neither was trained on, and "
+        "both figures are stored: manage.py promote asks for them."
     )
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -37,6 +41,10 @@ class Command(BaseCommand):
             f"with {TYPES_SLUG} a folder's name is the type of its images",
         )  # fmt: skip
         parser.add_argument("--version", type=int, dest="number", help="default: the serving version")
+        parser.add_argument(
+            "--alone", action="store_true", help="do not measure the serving version on the same images"
+        )
+        parser.add_argument("--no-save", action="store_true", help="store nothing")
         parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
         parser.add_argument(
             "--hints", action="store_true", help="tell the reader the labels' alphabet and lengths"
@@ -53,22 +61,21 @@ class Command(BaseCommand):
         if not options["images"] and not options["rejection"]:
             raise CommandError("Nothing to measure: give --images DIR (or, for the type model, --rejection).")
         version = self._version(options["type"], options["number"])
-        try:
-            model = registry.open_model(version)
-            seen = trained_on(version.path)
-        except ArtifactError as error:
-            raise CommandError(str(error)) from error
+        compared = [version] if options["alone"] else [version, *self._serving_beside(version)]
         folders = load_folders(options["images"])
         figures: dict[str, Any] = {"model": str(version), "folders": {}}
+        try:
+            model = registry.open_model(version)
+            kept = self._unseen(compared, folders, figures)
+        except ArtifactError as error:
+            raise CommandError(str(error)) from error
         if isinstance(model, TypeClassifier):
-            kept = {
-                name: self._untrained(name, examples, seen, figures) for name, examples in folders.items()
-            }
             self._evaluate_types(model, kept, figures)
         else:
-            for name, examples in folders.items():
-                unseen = self._untrained(name, examples, seen, figures)
-                self._evaluate_reader(model, name, unseen, figures, hints=options["hints"])
+            for name, examples in kept.items():
+                self._evaluate_reader(model, name, examples, figures, hints=options["hints"])
+        if folders and not options["hints"]:  # hints make another question of it
+            self._evaluate_together(compared, folders, figures, save=not options["no_save"])
         if options["rejection"]:
             self._evaluate_rejection(model, figures, options["n"], options["seed"])
         if options["json"]:
@@ -87,16 +94,60 @@ class Command(BaseCommand):
             raise CommandError(f"There is no {wanted}. manage.py models lists what there is.")
         return version
 
-    def _untrained(
-        self, name: str, examples: list[Example], seen: frozenset[str], figures: dict[str, Any]
-    ) -> list[Example]:
-        kept = evaluation.untrained(examples, seen)
-        left_out = len(examples) - len(kept)
-        self.stdout.write(
-            f"{figures['model']} on {name}: {len(kept)} images; {left_out} left out, it was trained on them"
-        )
-        figures["folders"][name] = {"n_given": len(examples), "n_trained_on": left_out}
+    def _serving_beside(self, version: ModelVersion) -> list[ModelVersion]:
+        """The serving version to compare with, if it is another one and loads."""
+        serving = ModelVersion.objects.filter(slug=version.slug, state=ModelVersion.State.SERVING)
+        other = serving.exclude(pk=version.pk).first()
+        if other is None:
+            return []
+        try:
+            registry.open_model(other)
+        except ArtifactError as error:
+            self.stderr.write(self.style.WARNING(f"Not compared with {other}, which does not load: {error}"))
+            return []
+        return [other]
+
+    def _unseen(
+        self, compared: list[ModelVersion], folders: dict[str, list[Example]], figures: dict[str, Any]
+    ) -> dict[str, list[Example]]:
+        kept = unseen_by(compared, folders)
+        who = "it was" if len(compared) == 1 else f"it or {compared[1]} was"
+        for name, examples in folders.items():
+            left_out = len(examples) - len(kept[name])
+            self.stdout.write(
+                f"{figures['model']} on {name}: {len(kept[name])} images; {left_out} left out, "
+                f"{who} trained on them"
+            )
+            figures["folders"][name] = {"n_given": len(examples), "n_trained_on": left_out}
         return kept
+
+    def _evaluate_together(
+        self,
+        compared: list[ModelVersion],
+        folders: dict[str, list[Example]],
+        figures: dict[str, Any],
+        *,
+        save: bool,
+    ) -> None:
+        """Store the figures of the version and its rival's, and say what the gate makes of them."""
+        rows = evaluate_together(
+            compared, folders, made_by="manage.py evaluate", save=save, progress=progress
+        )
+        if not rows:
+            self.stdout.write("No image is left that could be judged; nothing is stored.")
+            return
+        figures["dataset_hash"] = rows[0].dataset_hash
+        figures["compared"] = {
+            str(row.version): {"n": row.n, "right": row.right, "ece": row.ece} for row in rows
+        }
+        self.stdout.write(
+            f"{'stored' if save else 'not stored'}, data set {rows[0].dataset_hash[:12]}: "
+            + ", ".join(f"{row.version} {row.right} of {row.n}" for row in rows)
+        )
+        if save and len(rows) > 1:
+            verdict = judge(*compared)
+            outcome = "it may be promoted" if verdict.passed else "not to be promoted"
+            self.stdout.write(f"{outcome}: {verdict.line}")
 
     def _evaluate_reader(
         self, reader: Reader, name: str, examples: list[Example], figures: dict[str, Any], *, hints: bool
