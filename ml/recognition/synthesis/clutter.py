@@ -47,15 +47,20 @@ def arcs(rng: np.random.Generator, image: Image.Image, colour: Callable[[], Colo
 
 
 def dots(rng: np.random.Generator, image: Image.Image, colour: Callable[[], Colour]) -> None:
-    """Single pixels and small blots."""
+    """Single pixels, from a few to a snowfall, or small blots."""
     pen = ImageDraw.Draw(image)
-    count = int(rng.uniform(0.002, 0.035) * image.width * image.height)
     big = rng.random() < 0.25
-    one = colour()
-    varied = rng.random() < 0.5
-    for x, y in rng.uniform(0, 1, (min(count, 350), 2)) * (image.width, image.height):
-        radius = rng.uniform(0.5, 2.2) if big else 0
-        pen.ellipse((x, y, x + radius, y + radius), fill=colour() if varied else one)
+    share = rng.uniform(0.002, 0.02) if big else np.exp(rng.uniform(np.log(0.002), np.log(0.1)))
+    count = max(1, int(share * image.width * image.height))
+    palette = [colour() for _ in range(1 if rng.random() < 0.5 else 12)]
+    at = rng.uniform(0, 1, (count, 2)) * (image.width, image.height)
+    if not big:
+        for index, chosen in enumerate(palette):
+            pen.point([tuple(xy) for xy in at[index :: len(palette)].tolist()], fill=chosen)
+        return
+    for index, (x, y) in enumerate(at[:350]):
+        radius = rng.uniform(0.5, 2.2)
+        pen.ellipse((x, y, x + radius, y + radius), fill=palette[index % len(palette)])
 
 
 def circles(rng: np.random.Generator, image: Image.Image, colour: Callable[[], Colour]) -> None:

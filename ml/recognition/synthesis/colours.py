@@ -40,6 +40,15 @@ def equal_luminance_pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
     return with_luma(first, luma), with_luma(second, luma + rng.uniform(-0.03, 0.03))
 
 
+def opposite_pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A deeper and a paler colour of about opposite hues."""
+    hue = rng.random()
+    deep = colorsys.hsv_to_rgb(hue, rng.uniform(0.2, 0.95), rng.uniform(0.3, 0.85))
+    pale_hue = (hue + 0.5 + rng.normal(0, 0.08)) % 1
+    pale = colorsys.hsv_to_rgb(pale_hue, rng.uniform(0.1, 0.6), rng.uniform(0.55, 1.0))
+    return np.array(deep, np.float32), np.array(pale, np.float32)
+
+
 def ink_and_paper(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Ink, then paper, each (3,) float32."""
     kind = rng.choice(6, p=[0.36, 0.29, 0.08, 0.05, 0.14, 0.08])

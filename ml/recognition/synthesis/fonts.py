@@ -23,7 +23,8 @@ _BOOK = re.compile(
     r"c059|p052|essays|artemisia|berenis|romande|irianis|century|paratype",
     re.IGNORECASE,
 )
-_SLANTED_OR_BOLD = re.compile(r"ital|obli|bold|black|heavy|sans|mono", re.IGNORECASE)
+_ROMAN = re.compile(r"liberationserif|freeserif|tinos|nimbusroman|termes|stix|artemisia", re.IGNORECASE)
+_SLANTED_OR_BOLD = re.compile(r"ital|obli|slant|bold|black|heavy|semi|cond|sans|mono", re.IGNORECASE)
 _PROBE = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -49,11 +50,20 @@ def font_files() -> tuple[Path, ...]:
 
 @functools.cache
 def serif_files() -> tuple[Path, ...]:
-    """The upright book faces among `font_files`, told by their names; all fonts where there is none."""
+    """The upright book faces among `font_files`, by file and style name; all fonts where there is none."""
     book = [
-        path for path in font_files() if _BOOK.search(path.name) and not _SLANTED_OR_BOLD.search(path.name)
+        path
+        for path in font_files()
+        if _BOOK.search(path.name)
+        and not _SLANTED_OR_BOLD.search(f"{path.name} {load(path, 16).getname()[1]}")
     ]
     return tuple(book) or font_files()
+
+
+@functools.cache
+def roman_files() -> tuple[Path, ...]:
+    """The faces among `serif_files` that are cut after Times; all of those where there is none."""
+    return tuple(path for path in serif_files() if _ROMAN.search(path.name)) or serif_files()
 
 
 @functools.lru_cache(maxsize=16384)

@@ -10,7 +10,7 @@ import io
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from ml.recognition.synthesis import clutter, colours, fonts, glyphs, texts, warps
 
@@ -39,19 +39,24 @@ def draw(seed: int, style: str | None = None, text: str | None = None) -> Drawin
 def _mixed(rng: np.random.Generator, text: str | None) -> Drawing:
     if text is None:
         text = texts.random_sum(rng) if rng.random() < 0.07 else texts.random_text(rng)
-    ink = glyphs.typeset(rng, text, glyphs.random_typesetting(rng, length=len(text)))
+    setting = glyphs.random_typesetting(rng, length=len(text))
+    ink = glyphs.typeset(rng, text, setting)
     if rng.random() < 0.4:
         ink = warps.bend(rng, ink, strength=rng.uniform(0.3, 1.1))
-    if rng.random() < 0.15:
+    if setting.aliased or rng.random() < 0.12:
         ink = replace(ink, mask=(ink.mask > 0.45).astype(np.float32))
-    if rng.random() < 0.12:
+    elif rng.random() < 0.12:
         ink = _thinned_or_thickened(rng, ink)
+    if rng.random() < 0.05:
+        ink = _worn(rng, ink)
     ink_colour, paper = colours.ink_and_paper(rng)
     sheet = _sheet(rng, ink.mask.shape, paper)
     if rng.random() < 0.5:
         sheet = _cluttered(rng, sheet, ink_colour, paper, behind=True)
     page = _print(rng, ink, sheet, ink_colour)
-    if rng.random() < 0.55:
+    if setting.aliased and rng.random() < 0.5:
+        page = _specked_and_crossed(rng, page, ink_colour)
+    elif rng.random() < 0.55:
         page = _cluttered(rng, page, ink_colour, paper, behind=False)
     return Drawing(_finished(rng, page), text)
 
@@ -59,7 +64,8 @@ def _mixed(rng: np.random.Generator, text: str | None) -> Drawing:
 def _ripples(rng: np.random.Generator, text: str | None) -> Drawing:
     """Text under fine rings, on a sheet about five times as wide as high (type A).
 
-    Measured on type A: a ring every 2.5 to 3.5 pixels of 50, capitals 25 to 40 pixels high and often wide.
+    Measured on type A: a ring every 2.5 to 3.5 pixels of 50, capitals 25 to 40 pixels high and often wide, in
+    a Roman face without anti-aliasing; ring and ink of opposite hues.
     """
     text = text or texts.ripple_text(rng)
     height = int(rng.integers(44, 60))
@@ -86,10 +92,13 @@ def _ripples(rng: np.random.Generator, text: str | None) -> Drawing:
 
 
 def _ripple_colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Ink and ring: alike in grey, dark on pale, or any two that differ."""
-    if rng.random() < 0.4:
+    """Ink and ring: opposite in hue, alike in grey, dark on pale, or any two that differ."""
+    kind = rng.random()
+    if kind < 0.4:
+        return colours.opposite_pair(rng)
+    if kind < 0.6:
         return colours.equal_luminance_pair(rng)
-    if rng.random() < 0.5:
+    if kind < 0.8:
         ring = colours.any_colour(rng)
         return colours.dark(rng), ring + (1 - ring) * rng.uniform(0.3, 0.85)
     ink_colour, ring = colours.any_colour(rng), colours.any_colour(rng)
@@ -100,21 +109,25 @@ def _ripple_colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 def _on_sheet_of(rng: np.random.Generator, text: str, height: int, width: int) -> glyphs.Ink:
     """The text at random size and place on a sheet of `width` by `height`; its rim may be cut a little."""
-    files = fonts.serif_files() if rng.random() < 0.6 else fonts.font_files()
+    faces = (fonts.roman_files, fonts.serif_files, fonts.font_files)
+    files = faces[rng.choice(3, p=[0.35, 0.35, 0.3])]()
+    aliased = bool(rng.random() < 0.6)
     setting = glyphs.Typesetting(
         font=files[int(rng.integers(0, len(files)))],
-        size=int(height * rng.uniform(0.55, 1.0)),
+        size=int(height * rng.uniform(0.62, 1.12)),
         stretch=rng.uniform(0.9, 1.9),
         spacing=rng.uniform(-0.06, 0.22),
         rotation=rng.uniform(0, 5) if rng.random() < 0.2 else 0.0,
         margins=(0.0, 0.0, 0.0, 0.0),
+        aliased=aliased,
     )
     ink = glyphs.typeset(rng, text, setting)
     rows, columns = ink.mask.shape
     # What is too large for the sheet is made smaller; a pixel or two may still be cut.
     factor = min(1.0, (width + 2) / columns, (height + 2) / rows)
     picture = Image.fromarray((ink.mask * 255).astype(np.uint8))
-    picture = picture.resize((max(8, int(columns * factor)), max(8, int(rows * factor))))
+    smooth = Image.Resampling.NEAREST if aliased else Image.Resampling.BICUBIC
+    picture = picture.resize((max(8, int(columns * factor)), max(8, int(rows * factor))), smooth)
     sheet = Image.new("L", (width, height))
     x = int(rng.integers(min(-1, width - picture.width), max(0, width - picture.width) + 1))
     y = int(rng.integers(min(-1, height - picture.height), max(0, height - picture.height) + 1))
@@ -213,6 +226,22 @@ def _cluttered(
     return np.asarray(image, np.float32) / 255.0
 
 
+def _specked_and_crossed(rng: np.random.Generator, page: np.ndarray, ink_colour: np.ndarray) -> np.ndarray:
+    """Single pixels and lines one pixel wide, in the colour of the ink or near it: the old libraries' way."""
+    image = _to_image(page)
+    lone = rng.random() < 0.6
+
+    def colour() -> clutter.Colour:
+        return _rgb(ink_colour if lone else np.clip(ink_colour + rng.uniform(-0.1, 0.4), 0, 1))
+
+    pen = ImageDraw.Draw(image)
+    for _ in range(int(rng.integers(0, 6))):
+        ends = rng.uniform(0, 1, 4) * (image.width, image.height, image.width, image.height)
+        pen.line(ends.tolist(), fill=colour())
+    clutter.dots(rng, image, colour)
+    return np.asarray(image, np.float32) / 255.0
+
+
 def _thinned_or_thickened(rng: np.random.Generator, ink: glyphs.Ink) -> glyphs.Ink:
     image = Image.fromarray((ink.mask * 255).astype(np.uint8))
     bold = rng.random() < 0.6
@@ -221,17 +250,29 @@ def _thinned_or_thickened(rng: np.random.Generator, ink: glyphs.Ink) -> glyphs.I
     return replace(ink, mask=mask if bold else np.clip(mask * 1.8 - 0.7, 0, 1))
 
 
+def _worn(rng: np.random.Generator, ink: glyphs.Ink) -> glyphs.Ink:
+    """Ink with holes: single pixels, or a raster of dots."""
+    if rng.random() < 0.5:
+        return replace(ink, mask=ink.mask * (rng.random(ink.mask.shape) > rng.uniform(0.05, 0.4)))
+    y, x = np.mgrid[0 : ink.mask.shape[0], 0 : ink.mask.shape[1]]
+    step = int(rng.integers(2, 5))
+    raster = ((x % step < step - 1) & (y % step < step - 1)) | (rng.random() < 0.3)
+    return replace(ink, mask=ink.mask * raster.astype(np.float32))
+
+
 def _finished(rng: np.random.Generator, page: np.ndarray) -> Image.Image:
     """The page as a file from the web shows it: contrast, resampling, few colours, compression."""
     if rng.random() < 0.12:
-        page = page.mean() + (page - page.mean()) * rng.uniform(0.25, 0.7)
+        page = page.mean() + (page - page.mean()) * rng.uniform(0.4, 0.8)
     if rng.random() < 0.10:
         page = 1 - page
     image = _to_image(page)
     if rng.random() < 0.15:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 0.03 * image.height + 0.4)))
+    if image.height < 32 and rng.random() < 0.08:
+        image = image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST)
     if rng.random() < 0.25 and image.height > 28:
-        factor = rng.uniform(max(0.35, 16 / image.height), 1.0)
+        factor = rng.uniform(max(0.35, 20 / image.height), 1.0)
         image = image.resize(
             (max(24, int(image.width * factor)), int(image.height * factor)), Image.Resampling.BILINEAR
         )
@@ -241,7 +282,7 @@ def _finished(rng: np.random.Generator, page: np.ndarray) -> Image.Image:
     if kind < 0.14:
         return image.quantize(int(rng.integers(4, 32)), method=Image.Quantize.FASTOCTREE).convert("RGB")
     if kind < 0.55:
-        return _as_jpeg(rng, image, 18, 95)
+        return _as_jpeg(rng, image, 25 if image.height > 36 else 55, 95)
     return image
 
 

@@ -1,6 +1,8 @@
 """Batches: images of one width together, so that nothing is padded or squashed."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
@@ -44,6 +46,18 @@ class Pool:
         pairs = self._by_width[width]
         chosen = [pairs[i] for i in rng.integers(0, len(pairs), size)]
         return np.stack([augment(rng, image, strength) for image, _ in chosen]), [text for _, text in chosen]
+
+
+Item = TypeVar("Item")
+
+
+def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, each made in a thread while the one before is in use."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = thread.submit(next, items, None)
+            yield item
 
 
 def in_order(pairs: Sequence[Pair], size: int) -> Iterator[tuple[list[int], np.ndarray]]:

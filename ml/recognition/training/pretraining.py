@@ -19,9 +19,9 @@ from ml.recognition.charset import BLANK, GENERAL_ALPHABET, Alphabet
 from ml.recognition.ctc import ctc_loss, encode_targets
 from ml.recognition.datasets import Example
 from ml.recognition.images import InputSize, fit, open_image
-from ml.recognition.networks import reader_network
+from ml.recognition.networks import copy_weights, reader_network
 from ml.recognition.synthesis import stream
-from ml.recognition.training.batches import Pair, Pool, in_order, readable
+from ml.recognition.training.batches import Pair, Pool, in_order, one_ahead, readable
 from ml.recognition.training.budget import Budget, cosine
 from ml.recognition.training.general import package_general
 
@@ -43,7 +43,7 @@ class PretrainConfig:
     batch_size: int = 64
     block_size: int = 8192
     pool_blocks: int = 10
-    reuse: float = 4.0
+    reuse: float = 6.0
     learning_rate: float = 2e-3
     continued_learning_rate: float = 1.3e-3
     """In place of `learning_rate` where a run goes on from weights that can already read."""
@@ -72,11 +72,9 @@ def pretrain(
     `progress` is told the share done in [0, 1] and the last line of the log.
     """
     out.mkdir(parents=True, exist_ok=True)
-    network = (
-        keras.models.load_model(start, compile=False)
-        if start
-        else reader_network(GENERAL_ALPHABET.size, config.size)
-    )
+    network = reader_network(GENERAL_ALPHABET.size, config.size)
+    if start:
+        copy_weights(keras.models.load_model(start, compile=False), network, skip=frozenset())
     compile_reader(network, config.learning_rate, config.weight_decay)
     if start:
         config = replace(config, learning_rate=config.continued_learning_rate)
@@ -95,9 +93,11 @@ def pretrain(
         blocks = [*blocks[-(config.pool_blocks - 1) :], [pair for pair in next(drawing) if readable(pair)]]
         pool = Pool([pair for block in blocks for pair in block])
         losses = []
-        for _ in range(math.ceil(config.block_size * config.reuse / config.batch_size)):
+        count = math.ceil(config.block_size * config.reuse / config.batch_size)
+        batches = (pool.batch(rng, config.batch_size, config.augmentation) for _ in range(count))
+        for images, texts in one_ahead(batches):
             network.optimizer.learning_rate = _learning_rate(config, share, steps)
-            losses.append(train_step(network, *pool.batch(rng, config.batch_size, config.augmentation)))
+            losses.append(train_step(network, images, texts))
             steps += 1
             if (share := budget.share(steps)) >= 1:
                 break
