@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -22,6 +23,11 @@ FORM_OVERHEAD = 64 * 1024
 """Bytes of a form or a JSON object beside the image itself."""
 DRAIN_LIMIT = 64 * 1024 * 1024
 """How much of a refused body is read and thrown away, so that its sender sees the answer."""
+_BOUNDARY = re.compile(r"multipart/form-data; boundary=([0-9A-Za-z'()+_,./:=?-]{1,200})", re.ASCII)
+_HEAD_OF_FILE = re.compile(
+    rb'\r\nContent-Disposition: form-data; name="(?:%s)"; filename="[ ().-]*\w[\w ().-]*"\r\n'
+    rb"(?:Content-Type: [\w.+-]+/[\w.+-]+\r\n)?\r\n" % "|".join(FIELDS).encode()
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,11 @@ def _check_length(request: HttpRequest, limit: int) -> None:
 def _from_form(request: HttpRequest) -> Upload:
     request.upload_handlers = [MemoryUploadHandler(request)]
     try:
-        form, files = request.POST, request.FILES
+        body = request.read()
+        image = _only_file(request.META["CONTENT_TYPE"], body)
+        if image is not None:
+            return Upload(image, {})
+        form, files = request.parse_file_upload(request.META, BytesIO(body))
     except (MultiPartParserError, OSError) as error:
         raise UploadError(400, "body_malformed", f"The form cannot be read: {error}.") from error
     parts = [part for name in FIELDS for part in files.getlist(name)]
@@ -120,6 +130,23 @@ def _from_form(request: HttpRequest) -> Upload:
                 400, "parameter_repeated", f"The form has the part {name[:64]!r} more than once."
             )
     return Upload(parts[0].read(), form.dict())
+
+
+def _only_file(content_type: str, body: bytes) -> bytes | None:
+    """The content of a form's one file, where it has no other part and is written as most clients do.
+
+    Django's parser takes 0.25 ms for such a form; whatever looks the least unusual is left to that one.
+    """
+    boundary = _BOUNDARY.fullmatch(content_type)
+    if boundary is None:
+        return None
+    delimiter = b"--" + boundary[1].encode()
+    end = b"\r\n" + delimiter + b"--\r\n"
+    if not (body.startswith(delimiter) and body.endswith(end) and body.count(delimiter) == 2):
+        return None
+    head = _HEAD_OF_FILE.match(body, len(delimiter))
+    stop = len(body) - len(end)
+    return body[head.end() : stop] if head is not None and head.end() <= stop else None
 
 
 def _from_json(request: HttpRequest) -> Upload:
