@@ -231,15 +231,15 @@ class ModelVersionAdmin(admin.ModelAdmin):
             try:
                 services.start_shadow(version=version)
             except services.RegistryError as error:
-                self.message_user(request, str(error), messages.ERROR)
+                self.message_user(request, f"Not in shadow: {error}", messages.ERROR)
             else:
-                self._note(request, version, f"{version} reads along in shadow")
+                self._note(request, version, f"Reading along in shadow: {version}")
 
     @admin.action(description="End the shadow of the selected version", permissions=["change"])
     def stop_shadow_selected(self, request: HttpRequest, versions: QuerySet[ModelVersion]) -> None:
         for version in versions.filter(shadow_since__isnull=False):
             services.stop_shadow(slug=version.slug)
-            self._note(request, version, f"{version} no longer reads along: {shadow_score(version)}")
+            self._note(request, version, f"Ended the shadow of {version}: {shadow_score(version)}")
 
     def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         version = self._changeable(request, pk)

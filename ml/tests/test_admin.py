@@ -154,6 +154,47 @@ def test_actions_lead_to_the_confirmation_of_one(
     assert "Choose exactly one" in staff.post(VERSIONS, two, follow=True).content.decode()
 
 
+def test_without_figures_promoting_needs_force_and_the_log_keeps_it(staff: Client, shipped: Roots) -> None:
+    version = register_version(folder=write_reader(shipped.trained, "dark", 1002))
+    html = staff.get(page("promote", version)).content.decode()
+    assert "were not evaluated on one data set" in html
+    assert staff.post(page("promote", version), {"reason": "try"}).status_code == 400
+    assert staff.post(page("promote", version), {"force": "on", "reason": ""}).status_code == 400
+    staff.post(page("promote", version), {"force": "on", "reason": "the old one fails"})
+    entry = Promotion.objects.get(version=version)
+    assert (entry.forced, entry.reason) == (True, "the old one fails")
+    html = staff.get(page("change", version)).content.decode()
+    assert "overruled: dark/1002 and dark/1" in html
+
+
+def test_the_page_of_a_version_shows_its_figures(staff: Client, candidate: ModelVersion) -> None:
+    html = staff.get(page("change", candidate)).content.decode()
+    assert "91.00 % (91 of 100, 95 % interval 83.77 to 95.19), calibration error 0.0100" in html
+    assert "no; no readings yet" in html
+    assert "91.00 %" in staff.get(page("promote", candidate)).content.decode()
+
+
+def test_a_shadow_begins_and_ends_by_an_action(staff: Client, candidate: ModelVersion) -> None:
+    chosen = {"_selected_action": [candidate.pk]}
+    begun = staff.post(VERSIONS, chosen | {"action": "start_shadow_selected"}, follow=True)
+    assert "Reading along in shadow: dark/1001" in begun.content.decode()
+    assert ModelVersion.objects.get(shadow_since__isnull=False) == candidate
+    assert "since" in staff.get(page("change", candidate)).content.decode()
+    ended = staff.post(VERSIONS, chosen | {"action": "stop_shadow_selected"}, follow=True)
+    assert "Ended the shadow of dark/1001: no readings yet" in ended.content.decode()
+    assert not ModelVersion.objects.filter(shadow_since__isnull=False).exists()
+    serving = {"_selected_action": [ModelVersion.objects.get(slug="dark", version=1).pk]}
+    refused = staff.post(VERSIONS, serving | {"action": "start_shadow_selected"}, follow=True)
+    assert "dark/1 serves: what answers cannot read along" in refused.content.decode()
+
+
+@pytest.mark.parametrize("action", ["start_shadow_selected", "stop_shadow_selected"])
+def test_viewers_have_no_say_in_the_shadow(viewer: Client, candidate: ModelVersion, action: str) -> None:
+    viewer.post(VERSIONS, {"action": action, "_selected_action": [candidate.pk]})
+    candidate.refresh_from_db()
+    assert candidate.shadow_since is None
+
+
 @pytest.mark.parametrize("step", ["promote", "roll_back"])
 def test_staff_without_the_permission_change_nothing(
     viewer: Client, candidate: ModelVersion, step: str
@@ -209,6 +250,33 @@ class TestCaptchaTypes:
         staff.post(reverse("admin:ml_captchatype_change", args=[dark.pk]), fields | {"slug": "renamed"})
         dark.refresh_from_db()
         assert (dark.slug, dark.title, dark.active) == ("dark", "Dark", False)
+
+    def test_a_type_is_rolled_back_from_its_page(self, staff: Client, candidate: ModelVersion) -> None:
+        dark = reverse("admin:ml_captchatype_change", args=[candidate.captcha_type_id])
+        assert "Roll back to" not in staff.get(dark).content.decode()
+        promote(version=candidate, reason="new")
+        html = staff.get(dark).content.decode()
+        assert f'<a href="{page("roll_back", candidate)}">Roll back to dark/1</a>' in html
+        asked = staff.get(page("roll_back", candidate)).content.decode()
+        assert "dark/1 serves again" in asked
+        assert ModelVersion.objects.get(slug="dark", state="serving") == candidate
+        staff.post(page("roll_back", candidate), {"reason": "worse"})
+        entry = Promotion.objects.first()
+        assert entry is not None
+        assert (str(entry.version), entry.rolled_back, entry.reason) == ("dark/1", True, "worse")
+
+    def test_who_may_change_types_alone_gets_no_such_button(self, candidate: ModelVersion) -> None:
+        promote(version=candidate, reason="new")
+        user = get_user_model().objects.create_user("t", "t@example.org", "a password", is_staff=True)
+        user.user_permissions.add(Permission.objects.get(codename="change_captchatype"))
+        dark = reverse("admin:ml_captchatype_change", args=[candidate.captcha_type_id])
+        html = user_client(user).get(dark).content.decode()
+        assert "Roll back to" not in html
+
+    def test_a_reader_that_does_not_load_shows_red(self, staff: Client, shipped: Roots) -> None:
+        ModelVersion.objects.filter(slug="dark").update(load_error="dark/1 cannot be loaded")
+        html = staff.get(TYPES).content.decode()
+        assert '<span class="load-error">dark/1 cannot be loaded</span>' in html
 
     def test_a_reserved_name_is_refused_in_the_form(self, staff: Client, db: None) -> None:
         fields = {"slug": "general", "title": "x", "alphabet": "x", "active": "on"}

@@ -1,20 +1,21 @@
 """Several processes that register and promote at once, here threads with a connection each."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from django.db import connection
 
+from ml import registry
 from ml.models import ModelVersion, Promotion
-from ml.services import CannotPromote, install_shipped_models, promote
-from ml.tests.artifacts import write_reader, write_types
+from ml.services import CannotPromote, install_shipped_models, promote, roll_back
+from ml.tests.artifacts import picture, write_reader, write_types
 from ml.tests.conftest import Roots, better
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def at_once(tasks: list[Callable[[], object]]) -> list[BaseException]:
+def at_once(tasks: Sequence[Callable[[], object]]) -> list[BaseException]:
     """Run the tasks in threads that begin together; the exceptions they ended with."""
     barrier = threading.Barrier(len(tasks))
     errors: list[BaseException] = []
@@ -69,3 +70,32 @@ def test_of_promotions_at_the_same_moment_one_serves_and_none_is_lost_silently(r
     assert log.count() == len(versions) - len(errors)
     retired = ModelVersion.objects.filter(slug="dark", state="retired").count()
     assert retired == len(versions) - len(errors)
+
+
+def test_no_read_fails_while_versions_come_and_go(roots: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_types(roots.shipped, labels=("dark", "bright", "other"))
+    write_reader(roots.shipped, "dark", text="OLD")
+    install_shipped_models()
+    version = better(write_reader(roots.trained, "dark", 1001, text="NEW"))
+    monkeypatch.setattr(registry, "CHECK_SECONDS", 0.0)
+    done = threading.Event()
+    seen: list[tuple[str, str]] = []
+    image = picture(0)
+
+    def solving() -> None:
+        while not done.is_set():
+            recognition = registry.recognizer().recognize(image, captcha_type="dark")
+            seen.append((recognition.model_version, recognition.text))
+
+    def switching() -> None:
+        try:
+            for _ in range(10):
+                promote(version=version, reason="new")
+                roll_back(slug="dark", reason="worse")
+        finally:
+            done.set()
+
+    assert at_once([solving] * 4 + [switching]) == []
+    # Each answer is of one version from beginning to end.
+    assert set(seen) == {("dark/1", "OLD"), ("dark/1001", "NEW")}
+    assert Promotion.objects.filter(version__slug="dark").count() == 21
