@@ -9,6 +9,7 @@ admin.site.site_header = admin.site.site_title = "Captcha Solving Service"
 admin.site.index_title = "Users, credits and models"
 
 urlpatterns = [
+    path("", include("solving.urls")),  # first, as most requests are for it
     path("", views.home, name="home"),
     path("info", views.info, name="info"),
     path("health_check", views.health_check, name="health-check"),
@@ -16,7 +17,6 @@ urlpatterns = [
     path("favicon.ico", views.favicon),
     path("admin/", admin.site.urls),
     path("", include("accounts.urls")),
-    path("", include("solving.urls")),
     path("api/schema/", openapi.schema, name="schema"),
     path("api/docs/", openapi.docs, name="docs"),
     re_path(r"^api/", problems.unknown_endpoint),
