@@ -3,7 +3,7 @@
 from datetime import datetime
 from functools import lru_cache
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -94,9 +94,9 @@ def _user_with_account(user_id: int) -> User | None:
     for index, value in enumerate(values):
         if isinstance(value, datetime) and value.tzinfo is None:  # SQLite knows no time zones
             values[index] = value.replace(tzinfo=connection.timezone)
-    user = User.from_db(connection.alias, _USER_FIELDS, values)
-    account = (account_id, user.pk, balance)
-    user.credit_account = CreditAccount.from_db(connection.alias, ["id", "user_id", "balance"], account)
+    user = User.from_db(DEFAULT_DB_ALIAS, _USER_FIELDS, values)
+    account = (account_id, user_id, balance)
+    user.credit_account = CreditAccount.from_db(DEFAULT_DB_ALIAS, ["id", "user_id", "balance"], account)
     return user
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from django.db import IntegrityError, connection, models, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, models, transaction
 from django.utils import timezone
 
 from accounts.errors import AccountError
@@ -27,6 +27,8 @@ _ENTRY = """
 _ENTRY_OF_DEBIT = " ".join(
     [_ENTRY, "SELECT %s, %s, balance, %s, %s, '', '', %s FROM debited RETURNING balance_after"]
 )
+# Values that the driver writes as their column holds them: preparing each by its field takes 0.06 ms a solve.
+_SENT_AS_IS = frozenset({str, int, float, type(None)})
 
 
 class InsufficientCredits(AccountError):
@@ -86,13 +88,9 @@ def _charge_at_once(debit: list[Any], entry: list[Any], bought: models.Model | N
 
     Measured: 0.3 ms of CPU instead of 0.7, and the account's row is locked for no longer than its execution.
     """
-    changes, values = [f"debited AS ({_DEBIT})"], debit
-    if bought is not None:
-        insert, columns = _insert_of_debit(bought)
-        changes.append(f"bought AS ({insert})")
-        values = [*debit, *columns]
+    values = debit if bought is None else [*debit, *_values_of(bought)]
     with connection.cursor() as cursor:
-        cursor.execute(f"WITH {', '.join(changes)} {_ENTRY_OF_DEBIT}", [*values, *entry])
+        cursor.execute(_charge_statement(None if bought is None else type(bought)), [*values, *entry])
         row = cursor.fetchone()
     return None if row is None else int(row[0])
 
@@ -113,14 +111,27 @@ def _charge_in_steps(debit: list[Any], entry: list[Any], bought: models.Model | 
     return int(row[0])
 
 
-def _insert_of_debit(row: models.Model) -> tuple[str, list[Any]]:
-    """INSERT of a row with a primary key of its own, for each row of ``debited`` (that is one or none)."""
-    fields = row._meta.local_concrete_fields
-    values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
-    return _insert_into(type(row)), values
+def _values_of(row: models.Model) -> list[Any]:
+    """What is inserted for a row with a primary key of its own, in the order of its columns."""
+    database = connections[DEFAULT_DB_ALIAS]
+    values = []
+    for field in row._meta.local_concrete_fields:
+        value = field.pre_save(row, add=True)
+        if type(value) not in _SENT_AS_IS or isinstance(field, models.JSONField):
+            value = field.get_db_prep_save(value, database)
+        values.append(value)
+    return values
 
 
 @lru_cache
+def _charge_statement(bought: type[models.Model] | None) -> str:
+    """Debit, entry, and the insertion of a row of that model for each row of ``debited`` (one or none)."""
+    changes = [f"debited AS ({_DEBIT})"]
+    if bought is not None:
+        changes.append(f"bought AS ({_insert_into(bought)})")
+    return f"WITH {', '.join(changes)} {_ENTRY_OF_DEBIT}"
+
+
 def _insert_into(model: type[models.Model]) -> str:
     quote = connection.ops.quote_name
     fields = model._meta.local_concrete_fields
