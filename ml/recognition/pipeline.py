@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ml.recognition import arithmetic
 from ml.recognition.arithmetic import NotArithmetic
 from ml.recognition.decoding import CharacterReading, Constraints, Reading
-from ml.recognition.images import MAX_BYTES, MAX_PIXELS, InputSize, fit, open_image
+from ml.recognition.images import MAX_BYTES, MAX_PIXELS, fit, open_image
 from ml.recognition.reader import Reader, TypeClassifier
 
 GENERAL = "general"
@@ -81,23 +81,19 @@ class Recognizer:
         """
         start = perf_counter()
         image = open_image(data, max_bytes=max_bytes, max_pixels=max_pixels)
-        inputs: dict[InputSize, NDArray[np.uint8]] = {}
-
-        def prepared(size: InputSize) -> NDArray[np.uint8]:
-            if size not in inputs:
-                inputs[size] = fit(image, size)
-            return inputs[size]
-
-        if captcha_type is None and self.types is not None:
-            prepared(self.types.spec.input)
+        types = self.types if captcha_type is None else None
+        size = None if types is None else types.spec.input
+        prepared = None if size is None else fit(image, size)
         decoded = perf_counter()
         slug, type_confidence = captcha_type or GENERAL, 1.0
-        if captcha_type is None and self.types is not None:
-            decision = self.types.classify(prepared(self.types.spec.input))
+        if types is not None and prepared is not None:
+            decision = types.classify(prepared)
             slug, type_confidence = decision.slug or GENERAL, decision.confidence
         reader, slug = self._reader(slug, hinted=captcha_type is not None)
         typed = perf_counter()
-        reading, answer = _solve(reader, prepared(reader.spec.input), constraints)
+        if prepared is None or size != reader.spec.input:
+            prepared = fit(image, reader.spec.input)
+        reading, answer = _solve(reader, prepared, constraints)
         _check_confidence(reading.confidence, reader.spec.min_confidence, min_confidence)
         done = perf_counter()
         return Recognition(
