@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.middleware import csrf
 from django.utils.deprecation import MiddlewareMixin
 
@@ -56,8 +56,8 @@ class ContentSecurityPolicyMiddleware(_ForPages, CSPMiddleware):
         super().__init__(*args, **kwargs)
         self.policy = build_policy()
 
-    def pass_by(self, request: HttpRequest) -> HttpResponse:
-        response: HttpResponse = self.get_response(request)
+    def pass_by(self, request: HttpRequest) -> Any:
+        response: Any = self.get_response(request)
         if not settings.DEBUG:
             response.headers.setdefault(HEADER, self.policy)
             return response
