@@ -5,9 +5,9 @@
 
 Starts gunicorn on a new SQLite file, then on a PostgreSQL of its own. A second version of the reader of type
 A, a copy of the shipped one under another number, is evaluated beside it; then clients post images while the
-command line promotes that version and rolls it back, over and over. An image must be read (drawn ones may be
-refused as too unsure): anything else is a failure, and one failure makes the status 1. With --shadow a third
-version reads all of it along.
+commands promote and roll_back switch versions in another process, over and over. An image must be read (drawn
+ones may be refused as too unsure): anything else is a failure, and one failure makes the status 1. With
+--shadow a third version reads all of it along.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.http_server import BOUNDARY, ROOT, gunicorn, images_of, new_account, prepared
+from bench.http_server import BOUNDARY, gunicorn, images_of, new_account, prepared
 
 SLUG = "captcha_type_a"
 COPIES = (1001, 1002)
@@ -171,10 +171,10 @@ def _form(image: bytes) -> bytes:
 
 
 def _manage(*words: str) -> None:
-    command = [sys.executable, "manage.py", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"manage.py {' '.join(words)}: {done.stderr[-1000:]}")
+    """A command of manage.py, in this process: a start of Django each time would leave few switches."""
+    from django.core.management import call_command
+
+    call_command(*words, stdout=io.StringIO())
 
 
 def _print(arguments: argparse.Namespace, tally: Tally, switches: int) -> None:

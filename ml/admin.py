@@ -142,8 +142,7 @@ class ModelVersionAdmin(admin.ModelAdmin):
     """Versions come from `install_models` and from training; here it is decided which of them serve."""
 
     list_display = [
-        "name", "state", "exact_match", "load_state", "shadow_since", "origin", "registered_at",
-        "promoted_at",
+        "name", "state", "exact_match", "load_state", "shadow", "origin", "registered_at", "promoted_at",
     ]  # fmt: skip
     list_filter = ["state", "kind", "origin"]
     search_fields = ["slug"]
@@ -197,6 +196,10 @@ class ModelVersionAdmin(admin.ModelAdmin):
         return format_html(
             '<a href="{}">{}</a>', reverse(f"admin:ml_modelversion_{step}", args=[version.pk]), text
         )
+
+    @admin.display(description="shadow", ordering="shadow_since")
+    def shadow(self, version: ModelVersion) -> str:
+        return "yes" if version.shadow_since else ""
 
     @admin.display(description="in shadow")
     def in_shadow(self, version: ModelVersion) -> str:
