@@ -61,6 +61,11 @@ def training_folder(slug: str, out: Path | None = None) -> Iterator[TrainingFold
         raise
 
 
+def checkpoint_of(slug: str) -> Path:
+    """Where a training of the slug keeps the state that an interrupted one goes on from."""
+    return root_of(ModelVersion.Origin.TRAINED) / ".checkpoints" / f"{slug}.npz"
+
+
 def register_if_below_a_root(folder: Path, *, owner: Any = None) -> ModelVersion | None:
     """The version of a finished folder; None for one that lies elsewhere, as --out allows."""
     roots = [root_of(origin).resolve() for origin in ModelVersion.Origin.values]

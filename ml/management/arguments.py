@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
-from ml.recognition.datasets import DatasetError, Example, load_folder
+from ml.recognition.datasets import IMAGE_SUFFIXES, DatasetError, Example, load_folder
 
 
 def load_folders(folders: Iterable[Path]) -> dict[str, list[Example]]:
@@ -29,6 +29,20 @@ def load_folders(folders: Iterable[Path]) -> dict[str, list[Example]]:
         except DatasetError as error:
             raise CommandError(str(error)) from error
     return loaded
+
+
+def images_below(folders: Iterable[Path]) -> list[Path]:
+    """The image files of the folders, ordered by name, whatever they are called.
+
+    Raises:
+        CommandError: a folder that is none.
+    """
+    found: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise CommandError(f"{folder} is not a folder")
+        found += sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    return found
 
 
 def progress(items: Iterable[Any], total: int) -> Iterable[Any]:

@@ -10,6 +10,8 @@ from typing import TypedDict
 Z_95 = 1.959963984540054
 ECE_BINS = 15
 COVERAGE = 0.95
+WANTED = (0.95, 0.98, 0.99, 0.995, 0.999)
+"""Accuracies for which the least confidence is worked out."""
 
 Pair = tuple[str, str | None]
 """Truth, and what was read (None: nothing)."""
@@ -38,6 +40,14 @@ class Accepted(TypedDict):
 
     threshold: float
     exact_match: Interval
+
+
+class Threshold(TypedDict):
+    """A least confidence, the share of images that reach it, and how many of these are read right."""
+
+    confidence: float
+    answered: float
+    right: Interval
 
 
 class Summary(TypedDict):
@@ -110,6 +120,27 @@ def summarize(readings: Iterable[tuple[str, str | None, float]]) -> Summary:
             for (truth, read), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         ],
     )
+
+
+def thresholds(readings: Iterable[tuple[str, str | None, float]]) -> dict[str, Threshold | None]:
+    """For each of WANTED, the least confidence from which on so many of the answers are right.
+
+    None where not even the surest answers are. As few images prove little, each comes with what it answered.
+    """
+    rows = sorted(((confidence, truth == read) for truth, read, confidence in readings), reverse=True)
+    found: dict[str, Threshold | None] = {}
+    for wanted in WANTED:
+        right, best = 0, None
+        for count, (confidence, correct) in enumerate(rows, start=1):
+            right += correct
+            # Equal confidences are accepted together.
+            last = count == len(rows) or rows[count][0] < confidence
+            if last and right >= wanted * count:
+                best = Threshold(
+                    confidence=confidence, answered=count / len(rows), right=interval(right, count)
+                )
+        found[str(wanted)] = best
+    return found
 
 
 def describe(summary: Summary) -> str:

@@ -9,8 +9,9 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from ml.management.arguments import TrainingBar, load_folders, require_training
+from ml.management.arguments import TrainingBar, images_below, load_folders, require_training
 from ml.models import RESERVED_SLUGS, TYPES_SLUG, CaptchaType, ModelVersion, validate_slug
+from ml.recognition import label_checks
 from ml.recognition.artifacts import ArtifactError
 from ml.recognition.datasets import Example
 from ml.recognition.synthesis.fonts import NoFonts
@@ -19,6 +20,7 @@ from ml.services import RegistryError, promote
 from ml.training_runs import (
     CannotTrain,
     TrainingFolder,
+    checkpoint_of,
     compare_with_present,
     register_if_below_a_root,
     starting_weights,
@@ -45,12 +47,20 @@ class Command(BaseCommand):
             "--from", default="general", dest="start", metavar="MODEL",
             help="the general reader to start from: general, general/VERSION, a folder, or none",
         )  # fmt: skip
-        parser.add_argument("--minutes", type=float, help="at most; default 3, for the type model 1.5")
+        parser.add_argument("--minutes", type=float, help="at most; default 3, for the type model 1")
         parser.add_argument("--steps", type=int, help="this many steps instead, so that a run is repeatable")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument(
             "--held-out", type=float, metavar="SHARE",
             help="share of the images that neither training nor selection sees; default 0.12",
+        )  # fmt: skip
+        parser.add_argument(
+            "--unlabelled", nargs="+", type=Path, default=[], metavar="DIR",
+            help="more images of the type, without labels: what is read surely and alike teaches too",
+        )  # fmt: skip
+        parser.add_argument(
+            "--accuracy", type=float, metavar="SHARE",
+            help="refuse what is unsure, so that of the validation images answered so many are right (0.99)",
         )  # fmt: skip
         parser.add_argument("--out", type=Path, metavar="DIR", help="default: ARTIFACTS_ROOT/SLUG/NUMBER")
         parser.add_argument("--owner", metavar="USER", help="makes a new type this user's private one")
@@ -71,6 +81,11 @@ class Command(BaseCommand):
             version = register_if_below_a_root(folder.final, owner=owner)
         except (CannotTrain, NoFonts, RegistryError, ValueError) as error:
             raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(f"Nothing was registered: {error}") from error
+        except KeyboardInterrupt as error:
+            again = "" if slug == TYPES_SLUG else "; the same command goes on from its last checkpoint"
+            raise CommandError(f"Stopped, nothing was registered{again}.", returncode=130) from error
         if version is None:
             self.stdout.write(f"Written to {folder.final}; below no root of models, so not registered.")
             return
@@ -105,36 +120,56 @@ class Command(BaseCommand):
         folder: TrainingFolder,
         options: dict[str, Any],
     ) -> None:
-        chosen = {
-            name: options[name] for name in ("minutes", "steps", "held_out") if options[name] is not None
-        }
+        names = ("minutes", "steps", "held_out", "accuracy")
+        chosen = {name: options[name] for name in names if options[name] is not None}
         chosen["seed"] = options["seed"]
         bar = TrainingBar(f"{slug}/{folder.version}")
         try:
             if slug == TYPES_SLUG:
                 from ml.recognition.training.types import TypesConfig, train_types
 
-                train_types(
+                chosen.pop("accuracy", None)
+                spec = train_types(
                     folders,
                     out=folder.path,
                     version=folder.version,
                     config=TypesConfig(**chosen),
                     progress=bar,
                 )
+                self._tell_look_alikes(spec.metrics["look_alikes"])
             else:
                 from ml.recognition.training.tuning import TrainConfig, train_reader
 
                 train_reader(
                     slug,
-                    [example for examples in folders.values() for example in examples],
+                    self._usable([example for examples in folders.values() for example in examples]),
                     start=starting_weights(options["start"]),
                     out=folder.path,
                     version=folder.version,
                     config=TrainConfig(**chosen),
+                    unlabelled=images_below(options["unlabelled"]),
+                    checkpoint=checkpoint_of(slug),
                     progress=bar,
                 )
         finally:
             bar.close()
+
+    def _usable(self, examples: list[Example]) -> list[Example]:
+        """What can be learned from; the rest is listed, or refused when it is all."""
+        kept, findings = label_checks.usable(examples)
+        for finding in findings:
+            self.stderr.write(f"{finding.level}: {finding}")
+        if wrong := label_checks.errors(findings):
+            raise CommandError(str(wrong[0]))
+        return kept
+
+    def _tell_look_alikes(self, pairs: list[dict[str, Any]]) -> None:
+        for pair in pairs:
+            first, second = pair["types"]
+            self.stderr.write(
+                f"warning: {first} and {second} look alike ({pair['share']:.0%} of the images in doubt). "
+                "Pictures in doubt go to the general reader: callers should name the type, or join the two."
+            )
 
     def _promote_if_better(self, version: ModelVersion, folders: Mapping[str, list[Example]]) -> None:
         try:

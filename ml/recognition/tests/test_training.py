@@ -1,13 +1,14 @@
 """Training for real, only small: networks, loss, a reader, the type model and the general reader."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from ml.recognition import artifacts
+from ml.recognition import artifacts, metrics
 from ml.recognition.charset import BLANK, GENERAL_ALPHABET, Alphabet
 from ml.recognition.ctc import ctc_loss, encode_targets, frames_needed
 from ml.recognition.datasets import Example, load_folder
@@ -15,9 +16,11 @@ from ml.recognition.images import InputSize, fit, open_image
 from ml.recognition.networks import FRAME_WIDTH, copy_weights, reader_network, type_network
 from ml.recognition.reader import Reader, TypeClassifier
 from ml.recognition.synthesis import generator
-from ml.recognition.training import general, pretraining, tuning, types
+from ml.recognition.training import general, pretraining, splicing, tuning, types
 from ml.recognition.training.augmentation import augment
 from ml.recognition.training.batches import Pool, in_order
+from ml.recognition.training.fitting import Checkpoint
+from ml.recognition.training.restyling import Palette
 
 pytestmark = pytest.mark.filterwarnings("default")  # TensorFlow and ONNX warn about themselves
 
@@ -71,8 +74,8 @@ def test_the_networks_take_any_width(width: int) -> None:
 def test_a_new_head_starts_with_the_rows_of_the_same_characters(tmp_path: Path) -> None:
     source = reader_network(GENERAL_ALPHABET.size, InputSize())
     source.save(tmp_path / "reader.keras")
-    alphabet = Alphabet("7X")
-    network = tuning.starting_network(alphabet, InputSize(), tmp_path / "reader.keras")
+    spec = replace(tuning.spec_of_labels("x", 1, ["7X"], InputSize()), alphabet=Alphabet("7X"))
+    network = tuning.starting_network(spec, ["7X"], tmp_path / "reader.keras")
     kernel, known = (n.get_layer("head").get_weights()[0] for n in (network, source))
     assert np.array_equal(kernel[..., 0], known[..., BLANK])
     assert np.array_equal(kernel[..., 2], known[..., GENERAL_ALPHABET.index["X"]])
@@ -86,9 +89,19 @@ def test_labels_tell_what_a_type_is() -> None:
     assert sums.arithmetic
     assert sums.alphabet.characters == "0123456789+=?"
     assert sums.min_length is None
-    mixed = tuning.spec_of_labels("x", 1, ["aB", "Ab"], InputSize())
+    mixed = tuning.spec_of_labels("x", 1, ["aB", "Ab"] * 200, InputSize())
     assert mixed.case_sensitive
     assert mixed.alphabet.characters == "ABab"
+    small = tuning.spec_of_labels("x", 1, ["ab"] * 200, InputSize())
+    assert small.alphabet.characters == "AB"
+    assert tuning.printed_as(small, ["ab"]) == {"A": "a", "B": "b"}
+
+
+def test_a_character_that_few_labels_lack_stays_possible() -> None:
+    few = tuning.spec_of_labels("x", 1, ["1234"] * 5, InputSize())
+    assert few.alphabet.characters == "0123456789"
+    many = tuning.spec_of_labels("x", 1, ["1234"] * 50, InputSize())
+    assert many.alphabet.characters == "1234"
 
 
 def test_augmentation_keeps_the_shape_and_varies_the_pixels() -> None:
@@ -179,3 +192,100 @@ def test_the_general_reader_is_pretrained_and_continued(
     # Without the optimizer's moments, so that the artifact stays small.
     assert (second / "reader.keras").stat().st_size < artifacts.MAX_FILE_BYTES / 2
     assert keras.models.load_model(second / "reader.keras", compile=False).count_params() > 100_000
+
+
+def test_thresholds_are_the_least_confidence_that_is_right_often_enough() -> None:
+    readings = [("A", "A", 0.9), ("B", "B", 0.8), ("C", "X", 0.7), ("D", None, 0.0)]
+    table = metrics.thresholds(readings)
+    assert table["0.95"] is not None
+    assert table["0.95"]["confidence"] == 0.8
+    assert table["0.95"]["answered"] == 0.5
+    assert table["0.999"]["right"]["correct"] == 2
+    assert metrics.thresholds([("A", "B", 0.9)])["0.95"] is None
+
+
+def test_splicing_cuts_between_characters_and_keeps_length_and_width() -> None:
+    alphabet = Alphabet("0123456789")
+    generator_ = np.random.default_rng(0)
+    aligned = []
+    for number in range(6):
+        text = f"{number}{number + 1}{number + 2}"
+        image = np.zeros((40, 96, 3), np.uint8)
+        logits = np.full((24, alphabet.size), -5.0)
+        logits[:, BLANK] = 0
+        for place, character in enumerate(text):
+            image[:, 32 * place : 32 * place + 32] = int(character)
+            logits[8 * place + 3 : 8 * place + 5, alphabet.index[character]] = 5
+        item = splicing.align((image, text), logits, alphabet)
+        assert item is not None
+        assert item.cuts == (32, 64)
+        aligned.append(item)
+    splicer = splicing.Splicer(aligned, frozenset({3}))
+    pairs = splicer.pairs(generator_, 96, 20)
+    assert len(pairs) == 20
+    for image, text in pairs:
+        assert image.shape == (40, 96, 3)
+        assert "".join(str(image[0, 16 + 32 * place, 0]) for place in range(3)) == text
+    assert splicer.pairs(generator_, 64, 20) == []
+    assert splicing.align((aligned[0].image, "999"), logits, alphabet) is None
+
+
+def test_restyled_images_take_the_paper_and_keep_the_shape() -> None:
+    blue = np.full((40, 80, 3), (200, 220, 255), np.uint8)
+    blue[10:30, 20:60] = (20, 20, 120)
+    drawn = np.full((40, 80, 3), 0, np.uint8)
+    drawn[10:30, 10:30] = 255
+    styled = Palette([blue]).restyle(np.random.default_rng(0), drawn)
+    assert tuple(styled[0, 0]) == (200, 220, 255)
+    assert styled[20, 20].astype(int).sum() < 400  # Dark on pale, where it was white on black.
+
+
+def test_a_stopped_tuning_goes_on_from_its_checkpoint(examples: list[Example], tmp_path: Path) -> None:
+    config = tuning.TrainConfig(
+        steps=30, evaluate_every=10, drawn=0, synthesis=0, size=InputSize(max_width=160)
+    )
+    checkpoint = tmp_path / "checkpoint.npz"
+
+    def stop(share: float, line: str) -> None:
+        if share >= 0.6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tuning.train_reader(
+            "digits",
+            examples,
+            start=None,
+            out=tmp_path / "1",
+            config=config,
+            checkpoint=checkpoint,
+            progress=stop,
+        )
+    assert checkpoint.exists()
+    shares: list[float] = []
+    spec = tuning.train_reader(
+        "digits",
+        examples,
+        start=None,
+        out=tmp_path / "2",
+        config=config,
+        checkpoint=checkpoint,
+        progress=lambda share, line: shares.append(share),
+    )
+    assert shares[0] > 0.6
+    assert spec.metrics["steps"] == 30
+    assert not checkpoint.exists()
+    with (tmp_path / "2" / "training.csv").open() as log:
+        assert [row["steps"] for row in csv.DictReader(log)] == ["10", "20", "30"]
+
+
+def test_a_damaged_or_foreign_checkpoint_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "c.npz"
+    assert Checkpoint(path, "a").load() is None
+    path.write_bytes(b"PK\x03\x04 nonsense")
+    assert Checkpoint(path, "a").load() is None
+    Checkpoint(path, "a").save({"steps": 3}, weights=[np.arange(3)])
+    assert Checkpoint(path, "b").load() is None
+    loaded = Checkpoint(path, "a").load()
+    assert loaded is not None
+    assert loaded[0] == {"steps": 3}
+    assert loaded[1]["weights"][0].tolist() == [0, 1, 2]

@@ -1,6 +1,6 @@
 """Batches: images of one width together, so that nothing is padded or squashed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -35,17 +35,24 @@ class Pool:
         return width in self._by_width
 
     def batch(
-        self, rng: np.random.Generator, size: int, strength: float, width: int | None = None
+        self,
+        rng: np.random.Generator,
+        size: int,
+        strength: float,
+        width: int | None = None,
+        restyle: Callable[[np.random.Generator, np.ndarray], np.ndarray] | None = None,
     ) -> tuple[np.ndarray, list[str]]:
         """`size` pairs of one width (`width` if given), augmented: (size, height, width, 3) uint8, texts.
 
-        Raises KeyError when there is no pair of that width.
+        `restyle` is done to an image before it is augmented. Raises KeyError when there is no pair of that
+        width.
         """
         if width is None:
             width = self._widths[rng.choice(len(self._widths), p=self._weights)]
         pairs = self._by_width[width]
         chosen = [pairs[i] for i in rng.integers(0, len(pairs), size)]
-        return np.stack([augment(rng, image, strength) for image, _ in chosen]), [text for _, text in chosen]
+        images = [restyle(rng, image) if restyle else image for image, _ in chosen]
+        return np.stack([augment(rng, image, strength) for image in images]), [text for _, text in chosen]
 
 
 Item = TypeVar("Item")

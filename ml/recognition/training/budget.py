@@ -7,14 +7,15 @@ import time
 class Budget:
     """Starts to run when it is made."""
 
-    def __init__(self, minutes: float, steps: int | None = None) -> None:
+    def __init__(self, minutes: float, steps: int | None = None, *, spent: float = 0.0) -> None:
+        """`spent`: minutes of it that an earlier process used."""
         self._minutes = minutes
         self._steps = steps
-        self._began = time.monotonic()
+        self._began = time.monotonic() - 60 * spent
 
     @property
     def minutes(self) -> float:
-        """Minutes since the start."""
+        """Minutes used up."""
         return (time.monotonic() - self._began) / 60
 
     def share(self, steps: int) -> float:

@@ -1,14 +1,13 @@
-"""Tuning: from the general reader and a folder of labelled images to the reader of one type.
+"""Tuning: from the general reader and a handful of labelled images to the reader of one type.
 
 The labels say which characters, lengths and case the type has. Weights start from the general reader, the
-head's rows from those of the same characters. Drawn captchas of the type's alphabet, fitted to its size, are
-mixed in and fade out towards the end. The version kept is the one with the best exact match on the
-validation images, and among equals the lowest loss.
+head's rows from those of the same characters. Captchas are drawn of the type's alphabet, fitted to its size
+and given its colours; `fitting` mixes them in and keeps what reads the validation images best.
 """
 
-import csv
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+import contextlib
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,55 +18,36 @@ from PIL import Image
 from ml.recognition import arithmetic
 from ml.recognition.artifacts import ReaderSpec
 from ml.recognition.charset import GENERAL_ALPHABET, Alphabet
-from ml.recognition.ctc import encode_targets
-from ml.recognition.datasets import Example, content_hash, split
+from ml.recognition.datasets import Example, content_hash, hash_bytes, split
 from ml.recognition.decoding import greedy_decode
-from ml.recognition.images import InputSize, open_image
-from ml.recognition.metrics import summarize
+from ml.recognition.images import ImageError, InputSize, fit, open_image
+from ml.recognition.metrics import summarize, thresholds
 from ml.recognition.networks import copy_weights, reader_network
 from ml.recognition.reader import Reader
 from ml.recognition.synthesis import stream
+from ml.recognition.synthesis.texts import DIGITS, LOWER, UPPER
 from ml.recognition.training import packaging
-from ml.recognition.training.batches import Pair, Pool, in_order, readable
-from ml.recognition.training.budget import Budget, cosine
-from ml.recognition.training.pretraining import LONGEST_TEXT, compile_reader, exact_match, load_pairs
+from ml.recognition.training.batches import Pair, in_order, readable
+from ml.recognition.training.fitting import Checkpoint, Fit, Progress, TrainConfig
+from ml.recognition.training.pretraining import load_pairs
+
+__all__ = ["Progress", "TooFewExamples", "TrainConfig", "train_reader"]
 
 SYNTHESIS_STYLES = {"captcha_type_a": "ripples", "captcha_type_b": "sums"}
 """The style of the generator that comes nearest to a type, for the types that have one."""
+MIN_EXAMPLES = 10
+
+_HELD_OUT_FROM = 60
+"""Fewest labels of which some are set aside; below, all are needed to learn from."""
+_CALIBRATED_FROM = 30
+_FIXED_LENGTH_FROM = 20
+_ABSENT_AT = 0.01
+"""Chance of seeing a character in no label below which it is taken not to be in the alphabet."""
+_UNLABELLED_READ = 1000
 
 
 class TooFewExamples(ValueError):
     """There is too little to train and validate on; the message says how many there are."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """One tuning. `minutes` bounds it; `patience` ends it after so many evaluations without a gain."""
-
-    minutes: float = 3.0
-    steps: int | None = None
-    """Bounds the run in place of the minutes, which makes it repeatable."""
-    seed: int = 0
-    size: InputSize = field(default_factory=InputSize)
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-5
-    warmup_steps: int = 60
-    weight_decay: float = 1e-3
-    augmentation: float = 0.7
-    evaluate_every: int = 100
-    patience: int = 1000
-    validation: float = 0.1
-    held_out: float = 0.12
-    """Share that neither training nor selection sees; its figures go into the spec. 0 for none."""
-    style: str | None = None
-    """The generator's style to mix in; None: by SYNTHESIS_STYLES, else `mixed`."""
-    synthesis: float = 0.4
-    """Share of drawn captchas in a batch at the start."""
-    drawn: int = 6000
-
-
-Progress = Callable[[float, str], None]
 
 
 def train_reader(
@@ -78,21 +58,38 @@ def train_reader(
     out: Path,
     version: int = 1,
     config: TrainConfig | None = None,
+    unlabelled: Sequence[Path] = (),
+    checkpoint: Path | None = None,
     progress: Progress = lambda share, line: None,
 ) -> ReaderSpec:
     """Train the reader of type `slug` and write its artifact folder `out`; return its spec.
 
-    `start`: the `reader.keras` of the general reader, None to start from nothing.
+    `start`: the `reader.keras` of the general reader, None to start from nothing. `unlabelled`: further
+    images of the type, which teach where they are read surely. `checkpoint`: a file that an interrupted run
+    goes on from; it is gone when the run ends.
     Raises TooFewExamples below ten examples, ImageError for a file that is no image.
     """
     config = config or TrainConfig()
     training, validation, held_out = parts(examples, config)
     spec = spec_of_labels(slug, version, [example.label for example in examples], config.size)
     out.mkdir(parents=True, exist_ok=True)
-    network = starting_network(spec.alphabet, config.size, start)
+    network = starting_network(spec, [example.label for example in examples], start)
     pairs, checks = _labelled(training, spec, config), _labelled(validation, spec, config)
-    run = _Run(network, spec, config, out, progress)
-    run.fit(pairs, checks)
+    run = Fit(
+        network,
+        spec,
+        config,
+        log=out / "training.csv",
+        progress=progress,
+        checkpoint=checkpoint,
+        key=_key(examples, config, start),
+    )
+    run.run(
+        pairs,
+        checks,
+        drawn=_drawn(pairs, [example.label for example in examples], spec, config),
+        unlabelled=_opened(unlabelled[:_UNLABELLED_READ], config.size),
+    )
     exported = packaging.export_for_serving(
         network,
         out,
@@ -109,24 +106,35 @@ def train_reader(
         "minutes": round(run.minutes, 2),
         "int8": exported.quantised,
         "parity": exported.parity,
+        "pseudo_labelled": run.pseudo_labelled,
     }
     # Written once so that the reader that will serve can be asked, then again with what it answered.
     packaging.finish(out, spec, metrics=measured, trained_on=seen)
-    spec = replace(spec, temperature=packaging.calibrated(Reader(out), checks, spec))
-    packaging.finish(out, spec, metrics=measured, trained_on=seen)
-    measured["validation"] = summary(Reader(out), validation)
+    if len(checks) >= _CALIBRATED_FROM:
+        spec = replace(spec, temperature=packaging.calibrated(Reader(out), checks, spec))
+        packaging.finish(out, spec, metrics=measured, trained_on=seen)
+    answered = readings(Reader(out), validation)
+    measured["validation"] = dict(summarize(answered))
+    measured["thresholds"] = thresholds(answered)
+    if config.accuracy:
+        spec = replace(spec, min_confidence=_least_confidence(measured["thresholds"], config.accuracy))
     if held_out:
-        measured["held_out"] = summary(Reader(out), held_out)
-    return packaging.finish(out, spec, metrics=measured, trained_on=seen)
+        measured["held_out"] = dict(summarize(readings(Reader(out), held_out)))
+    finished = packaging.finish(out, spec, metrics=measured, trained_on=seen)
+    if checkpoint:
+        Checkpoint(checkpoint, "").remove()
+    return finished
 
 
 def parts(
     examples: Sequence[Example], config: TrainConfig
 ) -> tuple[list[Example], list[Example], list[Example]]:
-    """Training, validation and held-out examples; twins never cross."""
-    if len(examples) < 10:
-        raise TooFewExamples(f"{len(examples)} labelled images are too few for a reader: label 10 or more")
-    if not config.held_out:
+    """Training, validation and held-out examples; twins never cross. With few, none are held out."""
+    if len(examples) < MIN_EXAMPLES:
+        raise TooFewExamples(
+            f"{len(examples)} labelled images are too few for a reader: label {MIN_EXAMPLES} or more"
+        )
+    if not config.held_out or len(examples) < _HELD_OUT_FROM:
         training, validation = split(examples, [1 - config.validation, config.validation], config.seed)
         return training, validation, []
     shares = [1 - config.validation - config.held_out, config.validation, config.held_out]
@@ -139,13 +147,12 @@ def spec_of_labels(slug: str, version: int, labels: Sequence[str], size: InputSi
     is_sum = all(_is_sum(label) for label in labels)
     seen = set("".join(labels))
     case_sensitive = any(c.islower() for c in seen) and any(c.isupper() for c in seen)
+    # The operands of a few dozen sums need not show every digit.
+    seen |= set(DIGITS) if is_sum else _unseen(labels, seen)
     if not case_sensitive:
         seen = {c.upper() for c in seen}
-    if is_sum:
-        # The operands of a few dozen sums need not show every digit.
-        seen |= set("0123456789")
     lengths = {len(label) for label in labels}
-    fixed = len(lengths) == 1 and len(labels) >= 30 and not is_sum
+    fixed = len(lengths) == 1 and len(labels) >= _FIXED_LENGTH_FROM and not is_sum
     order = {character: index for index, character in enumerate(GENERAL_ALPHABET.characters)}
     return ReaderSpec(
         slug=slug,
@@ -159,19 +166,34 @@ def spec_of_labels(slug: str, version: int, labels: Sequence[str], size: InputSi
     )
 
 
-def starting_network(alphabet: Alphabet, size: InputSize, start: Path | None) -> keras.Model:
-    """A reader for `alphabet` with the weights of the one at `start`, head rows by character."""
-    network = reader_network(alphabet.size, size)
+def _unseen(labels: Sequence[str], seen: set[str]) -> set[str]:
+    """Characters that the type may have although no label shows them.
+
+    With k equally likely characters one of them is in none of n places with a chance of (1 - 1/k)^n; where
+    that is no longer small, the rest of the digits, capitals or small letters is kept possible.
+    """
+    kinds = [set(kind) for kind in (DIGITS, UPPER, LOWER) if seen & set(kind)]
+    possible = set().union(*kinds)
+    places = sum(len(label) for label in labels)
+    if not possible or (1 - 1 / len(possible)) ** places < _ABSENT_AT:
+        return set()
+    return possible - seen
+
+
+def starting_network(spec: ReaderSpec, labels: Sequence[str], start: Path | None) -> keras.Model:
+    """A reader for the type with the weights of the general one at `start`, head rows by character."""
+    network = reader_network(spec.alphabet.size, spec.input)
     if start is None:
         return network
     general = keras.models.load_model(start, compile=False)
     copy_weights(general, network)
     kernel, bias = (np.array(value) for value in network.get_layer("head").get_weights())
     known_kernel, known_bias = general.get_layer("head").get_weights()
+    printed = printed_as(spec, labels)
     rows = {0: 0} | {
-        index: GENERAL_ALPHABET.index[character]
-        for character, index in alphabet.index.items()
-        if character in GENERAL_ALPHABET.index
+        index: GENERAL_ALPHABET.index[printed[character]]
+        for character, index in spec.alphabet.index.items()
+        if printed[character] in GENERAL_ALPHABET.index
     }
     for row, known in rows.items():
         kernel[..., row], bias[row] = known_kernel[..., known], known_bias[known]
@@ -179,15 +201,26 @@ def starting_network(alphabet: Alphabet, size: InputSize, start: Path | None) ->
     return network
 
 
+def printed_as(spec: ReaderSpec, labels: Sequence[str]) -> dict[str, str]:
+    """The character that the images show for each one of the alphabet: small letters where labels are."""
+    small = not spec.case_sensitive and any(c.islower() for label in labels for c in label)
+    return {c: c.lower() if small else c for c in spec.alphabet.characters}
+
+
 def summary(reader: Reader, examples: Sequence[Example]) -> dict[str, Any]:
     """The figures of metrics.summarize for a reader on labelled files, read as serving reads them."""
-    readings = []
+    return dict(summarize(readings(reader, examples)))
+
+
+def readings(reader: Reader, examples: Sequence[Example]) -> list[tuple[str, str | None, float]]:
+    """Truth, what was read (None: nothing) and confidence, of labelled files read as serving reads them."""
+    rows = []
     for example in examples:
         reading = reader.read(open_image(example.path.read_bytes()))
         text = reading.text if reading else None
         truth = normalised(example.label, reader.spec)
-        readings.append((truth, text, reading.confidence if reading else 0.0))
-    return dict(summarize(readings))
+        rows.append((truth, text, reading.confidence if reading else 0.0))
+    return rows
 
 
 def normalised(label: str, spec: ReaderSpec) -> str:
@@ -195,101 +228,50 @@ def normalised(label: str, spec: ReaderSpec) -> str:
     return label if spec.case_sensitive else label.upper()
 
 
-class _Run:
-    """One tuning in progress: the steps, the log, and the best weights so far."""
+def _drawn(pairs: Sequence[Pair], labels: Sequence[str], spec: ReaderSpec, config: TrainConfig) -> list[Pair]:
+    """Drawn captchas of the type's alphabet and lengths, in the widths of the type."""
+    if config.synthesis <= 0:
+        return []
+    lengths = sorted({len(text) for _, text in pairs})
+    drawing = stream.StreamConfig(
+        config.size,
+        seed=(config.seed + 1) * 2**24,
+        style=config.style or SYNTHESIS_STYLES.get(spec.slug, "mixed"),
+        negatives=0.0,
+        alphabet=None if spec.arithmetic else "".join(printed_as(spec, labels).values()),
+        lengths=(lengths[0], lengths[-1]),
+    )
+    widths = sorted({image.shape[1] for image, _ in pairs})
+    known = set(spec.alphabet.characters)
+    fitted = []
+    for index, (image, text) in enumerate(stream.draw_chunk(drawing, drawing.seed, config.drawn)):
+        written = normalised(text, spec)
+        if set(written) <= known:
+            width = widths[index % len(widths)]
+            resized = Image.fromarray(image).resize((width, image.shape[0]), Image.Resampling.BILINEAR)
+            fitted.append((np.asarray(resized), written))
+    return [pair for pair in fitted if readable(pair)]
 
-    def __init__(
-        self, network: keras.Model, spec: ReaderSpec, config: TrainConfig, out: Path, progress: Progress
-    ) -> None:
-        self._network, self._spec, self._config, self._progress = network, spec, config, progress
-        self._log = out / "training.csv"
-        self._rng = np.random.default_rng(config.seed)
-        self.steps = 0
-        self.minutes = 0.0
 
-    def fit(self, pairs: list[Pair], checks: list[Pair]) -> None:
-        """Train the network; at the end it holds the best weights."""
-        config = self._config
-        compile_reader(self._network, config.learning_rate, config.weight_decay)
-        real, drawn = Pool(pairs), self._drawn(pairs)
-        best: tuple[float, float] = (-1.0, 0.0)
-        weights, since = self._network.get_weights(), 0
-        losses: list[float] = []
-        budget = Budget(config.minutes, config.steps)
-        with self._log.open("w", newline="") as stream_:
-            writer = csv.writer(stream_)
-            writer.writerow(["minutes", "steps", "images", "learning_rate", "loss", "validation_exact_match"])
-            while since < config.patience:
-                losses.append(self._step(real, drawn, budget.share(self.steps)))
-                share, self.minutes = budget.share(self.steps), budget.minutes
-                if self.steps % config.evaluate_every and share < 1:
-                    continue
-                match = exact_match(self._network, checks, self._spec.alphabet)
-                loss = self._loss(checks)
-                since += 1
-                if (match, -loss) > best:
-                    best, weights, since = (match, -loss), self._network.get_weights(), 0
-                rate = float(self._network.optimizer.learning_rate)
-                mean = float(np.mean(losses))
-                images = self.steps * config.batch_size
-                writer.writerow(
-                    [f"{self.minutes:.2f}", self.steps, images, f"{rate:.2e}", f"{mean:.4f}", f"{match:.4f}"]
-                )
-                self._progress(
-                    share, f"loss {mean:.3f}, exact match on {len(checks)} validation images {match:.1%}"
-                )
-                losses = []
-                if share >= 1:
-                    break
-        self._network.set_weights(weights)
+def _least_confidence(table: dict[str, Any], accuracy: float) -> float:
+    """The confidence from which on what was answered was right often enough, 1 where none was."""
+    reached = [row for wanted, row in table.items() if float(wanted) >= accuracy and row is not None]
+    return float(reached[0]["confidence"]) if reached else 1.0
 
-    def _step(self, real: Pool, drawn: Pool | None, share: float) -> float:
-        config = self._config
-        rate = cosine(config.learning_rate, config.final_learning_rate, share)
-        self._network.optimizer.learning_rate = rate * min(1.0, (self.steps + 1) / config.warmup_steps)
-        # Drawn images fade out, so that batch statistics settle on the real ones.
-        count = 0 if drawn is None else int(config.batch_size * config.synthesis * max(0.0, 1 - share / 0.7))
-        images, texts = real.batch(self._rng, config.batch_size - count, config.augmentation)
-        if drawn is not None and count and images.shape[2] in drawn:
-            more, more_texts = drawn.batch(self._rng, count, config.augmentation, width=images.shape[2])
-            images, texts = np.concatenate([images, more]), [*texts, *more_texts]
-        self.steps += 1
-        targets = encode_targets(texts, self._spec.alphabet, _longest(self._spec, texts))
-        return float(self._network.train_on_batch(images, targets))
 
-    def _loss(self, checks: list[Pair]) -> float:
-        total = 0.0
-        for indices, images in in_order(checks, 64):
-            texts = [checks[i][1] for i in indices]
-            targets = encode_targets(texts, self._spec.alphabet, _longest(self._spec, texts))
-            total += float(self._network.test_on_batch(images, targets)) * len(indices)
-        return total / max(1, len(checks))
+def _key(examples: Sequence[Example], config: TrainConfig, start: Path | None) -> str:
+    """What a run is: two with one key go the same way."""
+    weights = hash_bytes(start.read_bytes()) if start else "none"
+    return f"{content_hash(examples)} {weights} {sorted(asdict(config).items(), key=str)}"
 
-    def _drawn(self, pairs: list[Pair]) -> Pool | None:
-        """Drawn captchas of the type's alphabet and lengths, one copy for each width of the type."""
-        config, spec = self._config, self._spec
-        if config.synthesis <= 0:
-            return None
-        style = config.style or SYNTHESIS_STYLES.get(spec.slug, "mixed")
-        lengths = sorted({len(text) for _, text in pairs})
-        drawing = stream.StreamConfig(
-            config.size,
-            seed=(config.seed + 1) * 2**24,
-            style=style,
-            negatives=0.0,
-            alphabet=None if spec.arithmetic else spec.alphabet.characters,
-            lengths=(lengths[0], lengths[-1]),
-        )
-        widths = sorted({image.shape[1] for image, _ in pairs})
-        known = set(spec.alphabet.characters)
-        fitted = []
-        for index, (image, text) in enumerate(stream.draw_chunk(drawing, drawing.seed, config.drawn)):
-            if set(text) <= known:
-                width = widths[index % len(widths)]
-                resized = Image.fromarray(image).resize((width, image.shape[0]), Image.Resampling.BILINEAR)
-                fitted.append((np.asarray(resized), text))
-        kept = [pair for pair in fitted if readable(pair)]
-        return Pool(kept) if kept else None
+
+def _opened(paths: Sequence[Path], size: InputSize) -> list[np.ndarray]:
+    """Network inputs of the files that are images; what is none cannot teach either."""
+    images = []
+    for path in paths:
+        with contextlib.suppress(ImageError):
+            images.append(fit(open_image(path.read_bytes()), size))
+    return images
 
 
 def _labelled(examples: Sequence[Example], spec: ReaderSpec, config: TrainConfig) -> list[Pair]:
@@ -320,10 +302,6 @@ def _dataset(
         "n_held_out": len(held_out),
         "config": {key: value for key, value in asdict(config).items() if key != "size"},
     }
-
-
-def _longest(spec: ReaderSpec, texts: Sequence[str]) -> int:
-    return max(LONGEST_TEXT, *(len(text) for text in texts))
 
 
 def _is_sum(label: str) -> bool:

@@ -6,6 +6,7 @@ are no captcha. A batch mixes all of them at one width, so that neither width no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from ml.recognition.training.tuning import Progress
 Labels = tuple[str, ...]
 Pictures = Mapping[str, list[Image.Image]]
 
+LOOK_ALIKE = 0.1
+"""Two types look alike when so large a share of one's images may, with this probability, be the other's."""
+
 _OTHER_STYLE = "mixed"
 _VALIDATION_SEED = 2**41
 
@@ -36,7 +40,7 @@ _VALIDATION_SEED = 2**41
 class TypesConfig:
     """One training of the type model."""
 
-    minutes: float = 1.5
+    minutes: float = 1.0
     steps: int | None = None
     """Bounds the run in place of the minutes, which makes it repeatable."""
     seed: int = 0
@@ -112,7 +116,12 @@ def train_types(
             "config": {key: value for key, value in asdict(config).items() if key != "size"},
         },
     )
-    measured: dict[str, Any] = {"steps": steps, "int8": exported.quantised, "parity": exported.parity}
+    measured: dict[str, Any] = {
+        "steps": steps,
+        "int8": exported.quantised,
+        "parity": exported.parity,
+        "look_alikes": _look_alikes(network, batches, labels),
+    }
     packaging.finish(out, spec, metrics=measured, trained_on=seen)
     classifier = TypeClassifier(out)
     for name, group in (("validation", parts.validation), ("held_out", parts.held_out)):
@@ -132,6 +141,26 @@ def decisions(classifier: TypeClassifier, folders: Mapping[str, Sequence[Example
         )
         measured[slug] = dict(interval(right, len(examples)))
     return measured
+
+
+def _look_alikes(
+    network: keras.Model, batches: list[tuple[np.ndarray, np.ndarray]], labels: Labels
+) -> list[dict[str, Any]]:
+    """Pairs of known types that the network cannot well tell apart, with the share of images in doubt.
+
+    Pictures in doubt miss the threshold and go to the general reader: they are never silently mixed up.
+    """
+    truths = np.concatenate([truth for truth, _ in batches])
+    logits = np.concatenate([np.asarray(network.predict_on_batch(images)) for _, images in batches])
+    probabilities = np.exp(logits - logits.max(-1, keepdims=True))
+    probabilities /= probabilities.sum(-1, keepdims=True)
+    found = []
+    for a, b in combinations(range(len(labels) - 1), 2):
+        doubt = [probabilities[truths == a, b] >= LOOK_ALIKE, probabilities[truths == b, a] >= LOOK_ALIKE]
+        share = max(float(part.mean()) if len(part) else 0.0 for part in doubt)
+        if share >= LOOK_ALIKE:
+            found.append({"types": [labels[a], labels[b]], "share": round(share, 3)})
+    return found
 
 
 def _split(folders: Mapping[str, Sequence[Example]], config: TypesConfig) -> _Parts:
