@@ -15,7 +15,7 @@ FOR_OWNERS = (
     "people's captchas breaks their terms and, in many places, the law."
 )
 
-_TRIES = 3
+_TRIES, _MORE_TRIES = 3, 10
 _GONE, _WEAK, _SOME = 0.5, 0.1, 0.01
 _SOLVES_AN_HOUR = 3_600_000  # ms in an hour
 _CHANGES = 0.05
@@ -89,12 +89,12 @@ def _verdict(share: Interval) -> str:
 
 def _tries(share: Interval) -> list[str]:
     value = share["value"]
-    if not 0.005 <= value <= 0.97:
+    if not 0.005 <= value <= 0.9:
         return []
-    passing = 1 - (1 - value) ** _TRIES
+    few, many = (percent(round(1 - (1 - value) ** tries, 3)) for tries in (_TRIES, _MORE_TRIES))
     return [
-        f"With {_TRIES} tries allowed, {percent(round(passing, 3))} of the sessions would pass, with 10 "
-        f"{percent(round(1 - (1 - value) ** 10, 3))}. Give out a new image after every try, and few of them."
+        f"With {_TRIES} tries allowed, {few} of the sessions would pass, with {_MORE_TRIES} tries {many}. "
+        "Give out a new image after every try, and few of them."
     ]
 
 
@@ -142,8 +142,8 @@ def _defences(ablation: Ablation) -> list[str]:
         advice.append("No defence alone cost the reader more than chance explains.")
     if idle:
         advice.append(
-            f"These cost the reader nothing that {n} drawings show, alone or beside the others: "
-            f"{'; '.join(idle)}. They cost the people who have to read them; think of leaving them out."
+            f"These alone cost the reader nothing that {n} drawings show: {'; '.join(idle)}. They do cost "
+            "the people who have to read them, so none of them is worth having by itself."
         )
     return advice
 
@@ -187,5 +187,6 @@ def _about(number: float) -> str:
 
 def _minutes(minutes: float) -> str:
     if minutes < 0.95:
-        return f"{max(1, round(minutes * 60))} seconds"
+        seconds = max(1, round(minutes * 60))
+        return "1 second" if seconds == 1 else f"{seconds} seconds"
     return "1 minute" if minutes < 1.05 else f"{minutes:.2g} minutes"

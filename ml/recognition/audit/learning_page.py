@@ -59,13 +59,13 @@ def curve_section(curve: Curve, forecast: Forecast | None) -> list[str]:
     fitted = forecast.curve if forecast else ()
     goal = forecast.goal if forecast else None
     band = " The line is the fitted curve, the band its 80 % interval." if fitted else ""
+    drawn = max(point.draw for point in curve.points) > 0
     without = []
     if curve.untrained:
-        without = [["none (general reader)", "–", share(curve.untrained), bounds(curve.untrained), "–", "–"]]
+        without = [["no label", share(curve.untrained), bounds(curve.untrained), "–", "–"]]
     rows = [
         [
-            f"{point.labels:,}",
-            str(point.draw + 1),
+            f"{point.labels:,}{f', draw {point.draw + 1}' if drawn else ''}",
             share(point.exact_match),
             bounds(point.exact_match),
             f"{point.seconds:.0f}",
@@ -73,7 +73,7 @@ def curve_section(curve: Curve, forecast: Forecast | None) -> list[str]:
         ]
         for point in curve.points
     ]
-    head = ["labels", "draw", "exact match", "95 % interval", "seconds", "CPU seconds"]
+    head = ["labels", "exact match", "95 % interval", "seconds", "CPU s"]
     skipped = [f"{labels} labels were not trained on: {why}" for labels, why in (curve.skipped or {}).items()]
     return [
         "<h2>Exact match over labels</h2>",

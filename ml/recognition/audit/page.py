@@ -49,13 +49,14 @@ code { font-family: ui-monospace, monospace } b.read { font-family: ui-monospace
   border-bottom: 1px solid var(--rule); break-inside: avoid; align-items: center }
 .defence svg { width: 100%; height: .8rem; display: block } .bar { fill: var(--accent) }
 .defence .ground { fill: var(--rule) } .defence .whisker { stroke: var(--ink); stroke-width: 1 }
-@media (max-width: 30rem) { .defence { grid-template-columns: 1fr } }
+@media (max-width: 30rem) { .defence { grid-template-columns: 1fr }
+  table { font-size: .85rem } td, th { padding-right: .45rem } }
 @media print { :root { --ink: #000; --paper: #fff; --soft: #444; --card: #fff; --rule: #bbb;
   --accent: #0a4f8f; --band: #0a4f8f26; --goal: #8a3000 }
   body { max-width: none; padding: 0; font-size: 10.5pt }
   figure, .notice { border: 1px solid var(--rule) } h2 { break-after: avoid } }
 """
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 460, 280, 44, 14, 14, 40
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 460, 280, 52, 14, 14, 40
 
 
 @dataclass(frozen=True)

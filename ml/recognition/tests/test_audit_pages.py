@@ -118,7 +118,7 @@ def test_the_advice_follows_the_strongest_attack(examples: list[Example]) -> Non
 def test_defences_are_called_strong_or_idle_by_what_was_measured(examples: list[Example]) -> None:
     lines = advise(audit(examples))
     strong = next(line for line in lines if "cost a reader without labels most" in line)
-    idle = next(line for line in lines if "think of leaving them out" in line)
+    idle = next(line for line in lines if "alone cost the reader nothing" in line)
     assert defences.DEFENCES["touching"] in strong
     assert defences.DEFENCES["touching"] not in idle
     assert defences.DEFENCES["dots"] in idle
