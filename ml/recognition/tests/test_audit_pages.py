@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -78,31 +79,35 @@ def pages(examples: list[Example]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["learning", "audit"])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")]
+)
 def test_a_page_is_whole_in_one_file_and_fits_a_phone_and_a_desk(
-    name: str, examples: list[Example], browser: Browser, tmp_path: Path
+    name: str,
+    width: int,
+    scheme: Literal["light", "dark"],
+    examples: list[Example],
+    browser: Browser,
+    tmp_path: Path,
 ) -> None:
     html = pages(examples)[name]
     assert "<script" not in html
     file = tmp_path / "page.html"
     file.write_text(html, encoding="utf-8")
-    for width, scheme in ((360, "light"), (1280, "dark")):
-        page = browser.new_page(
-            viewport={"width": width, "height": 800},
-            color_scheme=scheme,  # type: ignore[arg-type]
-        )
-        complaints: list[str] = []
-        requests: list[str] = []
-        page.on("console", lambda message, to=complaints: to.append(message.text))  # type: ignore[misc]
-        page.on("request", lambda request, to=requests: to.append(request.url))  # type: ignore[misc]
-        page.goto(file.as_uri())
-        assert complaints == []
-        assert [url for url in requests if not url.startswith(("data:", "file:"))] == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
-        assert page.locator("svg.plot circle").count() == 4
-        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
-        page.close()
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(file.as_uri())
+    assert complaints == []
+    assert [url for url in requests if not url.startswith(("data:", "file:"))] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    assert page.locator("svg.plot circle").count() == 4
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
+    page.close()
 
 
 def test_the_advice_follows_the_strongest_attack(examples: list[Example]) -> None:
