@@ -91,7 +91,9 @@ def _tries(share: Interval) -> list[str]:
     value = share["value"]
     if not 0.005 <= value <= 0.9:
         return []
-    few, many = (percent(round(1 - (1 - value) ** tries, 3)) for tries in (_TRIES, _MORE_TRIES))
+    few, many = (
+        percent(math.floor(1000 * (1 - (1 - value) ** tries)) / 1000) for tries in (_TRIES, _MORE_TRIES)
+    )
     return [
         f"With {_TRIES} tries allowed, {few} of the sessions would pass, with {_MORE_TRIES} tries {many}. "
         "Give out a new image after every try, and few of them."

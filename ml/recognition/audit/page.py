@@ -195,10 +195,10 @@ def _grid(down: Callable[[float], float]) -> str:
 
 def _level(y: float, line: str, text: str, words: str, *, left: bool) -> str:
     x, anchor = (_LEFT + 6, "start") if left else (_WIDTH - _RIGHT - 4, "end")
-    below = y + 14
+    beside = y + 14 if y + 14 < _HEIGHT - _BOTTOM else y - 5
     return (
         f'<line class="{line}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="{text}" x="{x}" y="{min(below, _HEIGHT - _BOTTOM - 3):.1f}" text-anchor="{anchor}">'
+        f'<text class="{text}" x="{x}" y="{beside:.1f}" text-anchor="{anchor}">'
         f"{escape(words)}</text>"
     )
 
