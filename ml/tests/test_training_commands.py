@@ -9,6 +9,7 @@ import subprocess
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from django.core.management import CommandError, call_command
 from ml.management import arguments
 from ml.management.commands.pretrain import style_share
 from ml.models import CaptchaType, ModelVersion, Promotion
-from ml.recognition.artifacts import trained_on, write_checksums
+from ml.recognition.artifacts import TypesSpec, load_spec, trained_on, write_checksums
 from ml.recognition.charset import GENERAL_ALPHABET
 from ml.recognition.datasets import hash_bytes
 from ml.recognition.synthesis import generator
@@ -37,6 +38,7 @@ def images(tmp_path: Path) -> Path:
     folder.mkdir()
     for index in range(10):
         (folder / f"2KXQE__{index}.png").write_bytes(picture(index))
+    (folder / "9ABCD.png").write_bytes(picture(10))  # nothing can be learned from one text alone
     return folder
 
 
@@ -91,7 +93,7 @@ class TestTrain:
         assert states()["dark/1001"] == "candidate"
         assert states()["dark/1"] == "serving"
         assert (general.trained / "dark" / "1001" / "reader.onnx").is_file()
-        assert calls[0]["n"] == 10
+        assert calls[0]["n"] == 11
         assert calls[0]["start"] == general.shipped / "general" / "1" / "reader.keras"
         assert (calls[0]["config"].minutes, calls[0]["config"].seed) == (2, 7)
 
@@ -186,14 +188,15 @@ class TestPromoteIfBetter:
     ) -> None:
         folder = tmp_path / "dark"
         folder.mkdir()
-        for index in range(4):
+        for index in range(10):
             (folder / f"NEW__{index}.png").write_bytes(picture(index))
+        (folder / "OLD.png").write_bytes(picture(10))
         train_to("NEW")
         call_command("train", "dark", "--images", str(folder), "--promote")
         assert states()["dark/1001"] == "serving"
         entry = Promotion.objects.get(version__slug="dark", version__version=1001)
-        assert "(4 of 4" in entry.reason
-        assert "(0 of 4" in entry.reason
+        assert "(10 of 11" in entry.reason
+        assert "(0 of 11" in entry.reason
 
     def test_an_equal_or_worse_reader_does_not(
         self,
@@ -234,12 +237,20 @@ class TestPromoteIfBetter:
         assert states()["dark/1002"] == "serving"
 
     def test_a_type_model_that_knows_more_serves(
-        self, general: Roots, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        general: Roots,
+        images: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         from ml.recognition.training import types
 
-        def train_types(folders: dict[str, Any], *, out: Path, version: int, **options: Any) -> None:
+        def train_types(folders: dict[str, Any], *, out: Path, version: int, **options: Any) -> TypesSpec:
             write_types(out, version, labels=(*folders, "other"), folder=out)
+            spec = load_spec(out)
+            assert isinstance(spec, TypesSpec)
+            return replace(spec, metrics={"look_alikes": [{"types": ["dark", "third"], "share": 0.4}]})
 
         monkeypatch.setattr(types, "train_types", train_types)
         third = tmp_path / "third"
@@ -247,6 +258,7 @@ class TestPromoteIfBetter:
         for brightness in (250, 251):
             (third / f"A__{brightness}.png").write_bytes(picture(brightness))
         call_command("train", "--types", "--images", str(images), str(third))
+        assert "dark and third look alike (40% of the images in doubt)" in capsys.readouterr().err
         assert states()["types/1001"] == "candidate"
         with pytest.raises(CommandError, match=r"no reader for third.*does not know bright"):
             call_command("train", "--types", "--images", str(images), str(third), "--promote")
@@ -269,7 +281,7 @@ class TestPretrain:
         assert states()["general/1001"] == "candidate"
         assert calls[0]["config"].minutes == 5
         assert calls[0]["start"] == general.shipped / "general" / "1" / "reader.keras"
-        assert len(calls[0]["watch"]["dark"]) == 10
+        assert len(calls[0]["watch"]["dark"]) == 11
 
 
 @pytest.fixture(scope="module")
