@@ -41,8 +41,12 @@ def equal_luminance_pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
 
 
 def opposite_pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A deeper and a paler colour of about opposite hues."""
+    """A deeper and a paler colour of about opposite hues; at times the first is the paler one, both dull."""
     hue = rng.random()
+    if rng.random() < 0.3:
+        pale = colorsys.hsv_to_rgb(hue, rng.uniform(0.04, 0.3), rng.uniform(0.68, 0.92))
+        dark = colorsys.hsv_to_rgb((hue + 0.5) % 1, rng.uniform(0.05, 0.45), rng.uniform(0.25, 0.65))
+        return np.array(pale, np.float32), np.array(dark, np.float32)
     deep = colorsys.hsv_to_rgb(hue, rng.uniform(0.2, 0.95), rng.uniform(0.3, 0.85))
     pale_hue = (hue + 0.5 + rng.normal(0, 0.08)) % 1
     pale = colorsys.hsv_to_rgb(pale_hue, rng.uniform(0.1, 0.6), rng.uniform(0.55, 1.0))
