@@ -13,6 +13,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ARTIFACTS_ROOT=/data/artifacts \
+    SAMPLES_ROOT=/data/samples \
+    DATASETS_ROOT=/data/datasets \
     BIND=0.0.0.0:8000
 
 RUN groupadd --gid 10001 app \

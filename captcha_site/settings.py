@@ -61,11 +61,17 @@ if SHADOW_PERCENT > 100:
 MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_BYTES", 2 * 1024 * 1024, minimum=1024)
 MAX_IMAGE_PIXELS = env.integer("MAX_IMAGE_PIXELS", 4_000_000, minimum=64)
 
+# What people label, and the data sets frozen out of it: below neither is anything served as a static file
+SAMPLES_ROOT = env.path("SAMPLES_ROOT", BASE_DIR / "var" / "samples")
+DATASETS_ROOT = env.path("DATASETS_ROOT", BASE_DIR / "var" / "datasets")
+MAX_IMPORT_BYTES = env.integer("MAX_IMPORT_BYTES", 256 * 1024 * 1024, minimum=1024)
+
 # Applications
 
 INSTALLED_APPS = [
     "accounts",
     "solving",
+    "labeling",
     "ml",
     "captcha_site",
     "django.contrib.admin",
@@ -156,7 +162,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "labeling:types"
+LOGOUT_REDIRECT_URL = "login"
 
 AXES_FAILURE_LIMIT = env.integer("AXES_FAILURE_LIMIT", 10, minimum=1)
 AXES_COOLOFF_TIME = timedelta(minutes=env.integer("AXES_COOLOFF_MINUTES", 15, minimum=1))
@@ -265,6 +273,10 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "samples": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": SAMPLES_ROOT},
+    },
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

@@ -1,0 +1,352 @@
+"""Images and labels from folders, zips and tables. What cannot be taken is listed, and nothing of it is kept.
+
+Names out of an archive are never used as paths: an image is stored under its hash.
+"""
+
+from __future__ import annotations
+
+import stat
+import unicodedata
+import uuid
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from django.core.files.base import ContentFile
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from labeling import tables
+from labeling.models import Label, Mode, Sample, Split
+from labeling.rules import LabelRules, RuleBroken
+from labeling.services import settle
+from labeling.splits import join_twins, split_of
+from ml.models import CaptchaType
+from ml.recognition.datasets import DatasetError, hash_bytes, label_of_name
+from ml.recognition.images import MAX_BYTES, ImageError, open_image
+
+MAX_FILES = 50_000
+"""Files taken from one archive or folder."""
+MAX_UNPACKED = 1024**3
+"""Bytes unpacked from one archive; a zip bomb ends here."""
+MAX_TABLE_BYTES = 64 * 1024**2
+LISTED = 1000
+"""Skipped files that a report names; the others are counted."""
+
+_IGNORED = ("__MACOSX", ".DS_Store", "Thumbs.db")
+_SUFFIXES = ((b"\xff\xd8\xff", ".jpg"), (b"\x89PNG", ".png"), (b"GIF8", ".gif"), (b"BM", ".bmp"))
+_IMPORTS = uuid.UUID("5d1f37a2-6b0d-4c8e-9a53-0c9a4f6f2b11")
+
+
+@dataclass
+class Report:
+    """What an import did. `skipped` names files with the reason, the first LISTED of `skipped_count`."""
+
+    added: int = 0
+    duplicates: int = 0
+    labelled: int = 0
+    skipped_count: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    def skip(self, name: str, reason: str) -> None:
+        self.skipped_count += 1
+        if len(self.skipped) < LISTED:
+            self.skipped.append((name[:200], reason))
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One file on its way in; `read` gives at most `limit` + 1 bytes."""
+
+    name: str
+    read: Callable[[int], bytes]
+
+
+@dataclass(frozen=True)
+class Options:
+    """`labelled`: file names are labels. `trusted`: the labels are known to be right, test images' too."""
+
+    source: str = ""
+    labelled: bool = False
+    trusted: bool = False
+
+
+def import_zip(
+    *,
+    captcha_type: CaptchaType,
+    archive: IO[bytes],
+    options: Options,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """The images and tables of a zip."""
+    report = Report()
+    try:
+        with zipfile.ZipFile(archive) as unpacked:
+            _import(captcha_type, list(_files_of_zip(unpacked, report)), options, report, progress)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        report.skip(options.source or "the zip", f"is no zip that can be read ({error})")
+    return report
+
+
+def import_folder(
+    *,
+    captcha_type: CaptchaType,
+    folder: Path,
+    options: Options,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """The images and tables below a folder; links are not followed."""
+    report = Report()
+    _import(captcha_type, list(_files_of_folder(folder, report)), options, report, progress)
+    return report
+
+
+def import_files(
+    *, captcha_type: CaptchaType, files: Iterable[tuple[str, bytes]], options: Options
+) -> Report:
+    """Files that a browser sent, each with its name."""
+    report = Report()
+    incoming = [Incoming(name, lambda limit, data=data: data[: limit + 1]) for name, data in files]  # type: ignore[misc]
+    _import(captcha_type, incoming, options, report, lambda done, total: None)
+    return report
+
+
+def add_image(
+    *, captcha_type: CaptchaType, data: bytes, name: str, source: str, split_key: str = "", split: str = ""
+) -> tuple[Sample, bool]:
+    """The sample of these bytes, and whether it is new. A duplicate is counted and not queued again.
+
+    Raises:
+        ImageError
+    """
+    sha256 = hash_bytes(data)
+    known = Sample.objects.filter(captcha_type=captcha_type, sha256=sha256)
+    if known.update(duplicates=F("duplicates") + 1):
+        return known.get(), False
+    picture = open_image(data)
+    sample = Sample(
+        captcha_type=captcha_type,
+        sha256=sha256,
+        name=name[:200],
+        source=source[:200],
+        size=len(data),
+        width=picture.width,
+        height=picture.height,
+        split=split or split_of(split_key or sha256),
+        priority=int(sha256[:8], 16) / 2**32,  # at random, until a reader has an opinion
+    )
+    sample.image.save(
+        f"{captcha_type.pk}/{sha256[:2]}/{sha256}{_suffix(data)}", ContentFile(data), save=False
+    )
+    try:
+        with transaction.atomic():
+            sample.save(force_insert=True)
+    except IntegrityError:
+        sample.image.storage.delete(str(sample.image.name))  # another import was faster with the same bytes
+        known.update(duplicates=F("duplicates") + 1)
+        return known.get(), False
+    return sample, True
+
+
+def add_label(*, sample: Sample, kind: str, text: str, trusted: bool) -> bool:
+    """Keep a label that came from outside; whether it was new. It counts as one person's, or as the truth.
+
+    A sample that people have decided already keeps their decision.
+
+    Raises:
+        RuleBroken
+    """
+    cleaned = LabelRules.of(sample.captcha_type).clean(text) if kind == Label.Kind.TEXT else ""
+    with transaction.atomic():
+        sample = (
+            Sample.objects.select_for_update(of=("self",)).select_related("captcha_type").get(pk=sample.pk)
+        )
+        if sample.status != Sample.Status.OPEN:
+            return False
+        _, new = Label.objects.get_or_create(
+            save_id=uuid.uuid5(_IMPORTS, f"{sample.pk} {sample.round} {kind} {cleaned}"),
+            defaults={
+                "sample": sample,
+                "round": sample.round,
+                "kind": kind,
+                "text": cleaned,
+                "mode": Mode.IMPORT,
+            },
+        )
+        if trusted and kind == Label.Kind.TEXT:
+            sample.status, sample.text, sample.trusted = Sample.Status.AGREED, cleaned, True
+            sample.opinions, sample.decided_at = sample.opinions + new, timezone.now()
+            sample.split = join_twins(sample)
+            sample.save()
+        elif new:
+            settle(sample)
+    return new
+
+
+def _import(
+    captcha_type: CaptchaType,
+    incoming: list[Incoming],
+    options: Options,
+    report: Report,
+    progress: Callable[[int, int], None],
+) -> None:
+    rows: list[tables.Row] = []
+    images: list[Incoming] = []
+    for one in incoming:
+        if tables.is_table(one.name):
+            rows += _read_table(one, report)
+        else:
+            images.append(one)
+    by_name = {row.basename: row for row in rows if row.filename}
+    named: set[str] = set()
+    unpacked = 0
+    for number, one in enumerate(images, start=1):
+        if unpacked > MAX_UNPACKED:
+            report.skip(one.name, f"the archive unpacks to more than {MAX_UNPACKED:,} bytes")
+            continue
+        basename = PurePosixPath(one.name).name
+        try:
+            data = one.read(MAX_BYTES)
+            unpacked += len(data)
+            row = by_name.get(basename) or _row_of_name(basename, options)
+            _take(captcha_type, one.name, data, row, options, report)
+        except (ImageError, RuleBroken, DatasetError) as error:
+            report.skip(one.name, str(error))
+        except (
+            zipfile.BadZipFile,
+            RuntimeError,
+            NotImplementedError,
+            OSError,
+            EOFError,
+            ValueError,
+        ) as error:
+            report.skip(one.name, f"cannot be read ({error})")
+        else:
+            named.add(basename)
+        progress(number, len(images))
+    for row in rows:  # a table may come without the images that it speaks of
+        if row.basename not in named or not row.filename:
+            _apply_to_known(captcha_type, row, options, report)
+
+
+def _take(
+    captcha_type: CaptchaType,
+    name: str,
+    data: bytes,
+    row: tables.Row | None,
+    options: Options,
+    report: Report,
+) -> None:
+    kind, text = _said(row)
+    if kind == Label.Kind.TEXT:
+        text = LabelRules.of(captcha_type).clean(text)  # before anything is stored
+    sample, new = add_image(
+        captcha_type=captcha_type,
+        data=data,
+        name=PurePosixPath(name).name,
+        source=options.source,
+        split_key=f"text {text.casefold()}" if text else "",
+        split=row.split if row is not None and row.split in Split.values else "",
+    )
+    report.added += new
+    report.duplicates += not new
+    if kind and add_label(sample=sample, kind=kind, text=text, trusted=options.trusted):
+        report.labelled += 1
+
+
+def _apply_to_known(captcha_type: CaptchaType, row: tables.Row, options: Options, report: Report) -> None:
+    name = row.filename or row.sha256
+    sample = (
+        Sample.objects.filter(captcha_type=captcha_type, sha256=row.sha256).first() if row.sha256 else None
+    )
+    if sample is None:
+        report.skip(name, "the image that the table names is not there")
+        return
+    kind, text = _said(row)
+    try:
+        if kind and add_label(sample=sample, kind=kind, text=text, trusted=options.trusted):
+            report.labelled += 1
+    except RuleBroken as error:
+        report.skip(name, str(error))
+
+
+def _said(row: tables.Row | None) -> tuple[str, str]:
+    """Kind and text of a label; no kind where nothing is said."""
+    if row is None:
+        return "", ""
+    if row.status in (Sample.Status.UNREADABLE, Sample.Status.FLAGGED):
+        return str(row.status), ""
+    return (Label.Kind.TEXT, row.text) if row.text else ("", "")
+
+
+def _row_of_name(basename: str, options: Options) -> tables.Row | None:
+    return tables.Row(basename, label_of_name(basename)) if options.labelled else None
+
+
+def _read_table(one: Incoming, report: Report) -> list[tables.Row]:
+    try:
+        data = one.read(MAX_TABLE_BYTES)
+        if len(data) > MAX_TABLE_BYTES:
+            raise tables.TableError(f"{one.name} is larger than {MAX_TABLE_BYTES:,} bytes")
+        return tables.parse(one.name, data)
+    except (tables.TableError, zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
+        report.skip(one.name, str(error))
+        return []
+
+
+def _files_of_zip(archive: zipfile.ZipFile, report: Report) -> Iterator[Incoming]:
+    taken = 0
+    for info in archive.infolist():
+        name = unicodedata.normalize("NFC", info.filename)
+        parts = name.replace("\\", "/").split("/")
+        if info.is_dir() or any(part in _IGNORED for part in parts) or parts[-1].startswith("._"):
+            continue
+        if parts[0] == "" or ".." in parts or ":" in parts[0] or "\0" in name:
+            report.skip(name, "its path leads out of the archive")
+        elif stat.S_ISLNK(info.external_attr >> 16):
+            report.skip(name, "a link is not followed")
+        elif name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar")):
+            report.skip(name, "an archive inside an archive is not opened")
+        elif taken >= MAX_FILES:
+            report.skip(name, f"at most {MAX_FILES:,} files are taken at once")
+        else:
+            taken += 1
+            yield Incoming(name.replace("\\", "/"), _reader_of(archive, info))
+
+
+def _reader_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[int], bytes]:
+    def read(limit: int) -> bytes:
+        with archive.open(info) as stream:
+            return stream.read(limit + 1)
+
+    return read
+
+
+def _files_of_folder(folder: Path, report: Report) -> Iterator[Incoming]:
+    taken = 0
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            report.skip(name, "a link is not followed")
+        elif not path.is_file() or path.name.startswith("."):
+            continue
+        elif taken >= MAX_FILES:
+            report.skip(name, f"at most {MAX_FILES:,} files are taken at once")
+        else:
+            taken += 1
+            yield Incoming(name, _reader_of_file(path))
+
+
+def _reader_of_file(path: Path) -> Callable[[int], bytes]:
+    def read(limit: int) -> bytes:
+        with path.open("rb") as stream:
+            return stream.read(limit + 1)
+
+    return read
+
+
+def _suffix(data: bytes) -> str:
+    return next((suffix for start, suffix in _SUFFIXES if data.startswith(start)), ".webp")

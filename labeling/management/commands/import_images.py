@@ -1,0 +1,77 @@
+"""Take images from a folder, a zip or a table into the queue of a type."""
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from labeling.importing import Options, Report, import_files, import_folder, import_zip
+from labeling.predictions import refresh_predictions
+from labeling.tables import is_table
+from ml.models import CaptchaType
+
+
+class Command(BaseCommand):
+    help = (
+        "Takes the images of a folder or zip into the labelling queue of a type; a table among them (CSV, "
+        "JSONL, rec_gt.txt, Label Studio JSON) gives their labels. What cannot be taken is listed."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("type", help="the type's slug")
+        parser.add_argument("source", type=Path, metavar="DIR", help="a folder, a zip, or a table of labels")
+        parser.add_argument(
+            "--labelled", action="store_true", help="the file names are the labels: 2KXQE__2.png"
+        )
+        parser.add_argument(
+            "--trusted",
+            action="store_true",
+            help="the labels are known to be right: test images need no second reading, and check people",
+        )
+        parser.add_argument("--no-predictions", action="store_true", help="let no reader read the images now")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        captcha_type = CaptchaType.objects.filter(slug=options["type"]).first()
+        if captcha_type is None:
+            known = ", ".join(CaptchaType.objects.values_list("slug", flat=True)) or "none"
+            raise CommandError(f"There is no type {options['type']}; there are: {known}.")
+        report = self._import(captcha_type, options["source"], options)
+        for name, reason in report.skipped:
+            self.stderr.write(f"skipped: {name}: {reason}")
+        if report.skipped_count > len(report.skipped):
+            self.stderr.write(f"skipped: {report.skipped_count - len(report.skipped)} more")
+        self.stdout.write(
+            f"{report.added} added, {report.duplicates} known already, {report.labelled} labelled, "
+            f"{report.skipped_count} skipped"
+        )
+        if not options["no_predictions"]:
+            read = refresh_predictions(captcha_type=captcha_type, limit=None)
+            self.stdout.write(f"{read} read by the serving reader")
+
+    def _import(self, captcha_type: CaptchaType, source: Path, options: dict[str, Any]) -> Report:
+        chosen = Options(source=source.name, labelled=options["labelled"], trusted=options["trusted"])
+        bar = tqdm(unit="image", disable=not sys.stderr.isatty())
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        try:
+            if source.is_dir():
+                return import_folder(
+                    captcha_type=captcha_type, folder=source, options=chosen, progress=progress
+                )
+            if not source.is_file():
+                raise CommandError(f"{source} is neither a folder nor a file.")
+            if is_table(source.name):
+                files = [(source.name, source.read_bytes())]
+                return import_files(captcha_type=captcha_type, files=files, options=chosen)
+            with source.open("rb") as archive:
+                return import_zip(
+                    captcha_type=captcha_type, archive=archive, options=chosen, progress=progress
+                )
+        finally:
+            bar.close()
