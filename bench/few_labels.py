@@ -39,7 +39,10 @@ from ml.recognition.images import open_image
 from ml.recognition.metrics import wilson_interval
 from ml.recognition.reader import Reader
 
-GENERAL = Path(__file__).resolve().parent.parent / "ml" / "artifacts" / "general" / "1"
+GENERAL = max(
+    (Path(__file__).resolve().parent.parent / "ml" / "artifacts" / "general").iterdir(),
+    key=lambda path: int(path.name),
+)
 PEERS_PYTHON = PEERS_ENVIRONMENT / "bin" / "python"
 PEERS = ("ddddocr-default", "ddddocr-beta", "rapidocr")
 TEST_SHARE = 0.28

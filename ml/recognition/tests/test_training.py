@@ -200,7 +200,8 @@ def test_thresholds_are_the_least_confidence_that_is_right_often_enough() -> Non
     assert table["0.95"] is not None
     assert table["0.95"]["confidence"] == 0.8
     assert table["0.95"]["answered"] == 0.5
-    assert table["0.999"]["right"]["correct"] == 2
+    assert table["0.999"] == table["0.95"]
+    assert table["0.95"]["right"]["correct"] == 2
     assert metrics.thresholds([("A", "B", 0.9)])["0.95"] is None
 
 

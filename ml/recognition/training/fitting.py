@@ -310,7 +310,9 @@ class Checkpoint:
     def save(self, state: dict[str, Any], **arrays: list[np.ndarray]) -> None:
         """Replace the file at once: whenever the process ends, it holds one whole state."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        named = {f"{name}.{i}": value for name, values in arrays.items() for i, value in enumerate(values)}
+        named: dict[str, Any] = {
+            f"{name}.{i}": value for name, values in arrays.items() for i, value in enumerate(values)
+        }
         meta = np.frombuffer(json.dumps(state | {"key": self._key}).encode(), np.uint8)
         partial = self._path.with_suffix(".partial")
         with partial.open("wb") as stream:
