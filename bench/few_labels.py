@@ -131,7 +131,8 @@ def measure_peers(sets: Set, points: State) -> None:
         if points.has(set=sets.name, reader=peer):
             continue
         paths = "\n".join(str(example.path.resolve()) for example in sets.test)
-        command = [PEERS_PYTHON, Path(__file__).with_name("peer_readers.py"), peer, alphabet]
+        script = Path(__file__).with_name("peer_readers.py")
+        command = [str(PEERS_PYTHON), str(script), peer, alphabet]
         process = subprocess.run(command, input=paths, stdout=subprocess.PIPE, text=True, check=True)
         answers = [json.loads(line) for line in process.stdout.splitlines() if line.startswith("{")]
         plain = hinted = 0
@@ -201,7 +202,7 @@ def hints_of(examples: Sequence[Example]) -> Constraints:
     lengths = {len(example.label) for example in examples}
     characters = set("".join(example.label for example in examples))
     both = {c.upper() for c in characters} | {c.lower() for c in characters}
-    return Constraints(min_length=min(lengths), max_length=max(lengths), alphabet="".join(sorted(both)))
+    return Constraints(min_length=min(lengths), max_length=max(lengths), alphabet=frozenset(both))
 
 
 def shares(points: State, **key: Any) -> list[float]:
