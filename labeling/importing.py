@@ -51,6 +51,13 @@ class Report:
     skipped_count: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
+    def add(self, other: Report) -> None:
+        self.added += other.added
+        self.duplicates += other.duplicates
+        self.labelled += other.labelled
+        self.skipped_count += other.skipped_count
+        self.skipped += other.skipped[: LISTED - len(self.skipped)]
+
     def skip(self, name: str, reason: str) -> None:
         self.skipped_count += 1
         if len(self.skipped) < LISTED:
@@ -259,9 +266,12 @@ def _take(
 
 def _apply_to_known(captcha_type: CaptchaType, row: tables.Row, options: Options, report: Report) -> None:
     name = row.filename or row.sha256
-    sample = (
-        Sample.objects.filter(captcha_type=captcha_type, sha256=row.sha256).first() if row.sha256 else None
-    )
+    samples = Sample.objects.filter(captcha_type=captcha_type)
+    found = list(samples.filter(sha256=row.sha256) if row.sha256 else samples.filter(name=row.basename)[:2])
+    if len(found) > 1:
+        report.skip(name, "several images came under this name; name them by their SHA-256")
+        return
+    sample = found[0] if found else None
     if sample is None:
         report.skip(name, "the image that the table names is not there")
         return

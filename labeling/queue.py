@@ -137,9 +137,13 @@ def lease_time(captcha_type: CaptchaType) -> timedelta:
 
 
 def candidates(captcha_type: CaptchaType, person: Any, mode: str) -> QuerySet[Sample]:
-    """What the person may be given in this mode, whoever holds it now."""
+    """What the person may be given in this mode, whoever holds it now. A skip counts in its own mode only."""
     spoken = Label.objects.filter(
-        sample=OuterRef("pk"), person=person, round=OuterRef("round"), undone_at__isnull=True
+        ~Q(kind=Label.Kind.SKIPPED) | Q(mode=mode),
+        sample=OuterRef("pk"),
+        person=person,
+        round=OuterRef("round"),
+        undone_at__isnull=True,
     )
     samples = Sample.objects.filter(captcha_type=captcha_type).exclude(Exists(spoken))
     if mode == Mode.DISAGREEMENT:

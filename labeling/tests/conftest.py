@@ -180,3 +180,9 @@ def browser_of(person: Any) -> Client:
     client = Client()
     client.force_login(person, backend="accounts.backends.AccountBackend")
     return client
+
+
+@pytest.fixture
+def page_of(captcha_type: CaptchaType) -> Callable[..., Page]:
+    """The page of a person as the services see it, for tests whose `page` is a browser's."""
+    return lambda person, mode=Mode.TYPE: Page(captcha_type, person, mode)

@@ -1,0 +1,172 @@
+"""Pages for those who manage a type: import, export, data sets, and the images that were put aside."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from labeling import datasets, exporting, importing, selectors, services
+from labeling.models import Dataset, Sample
+from labeling.predictions import refresh_predictions
+from labeling.rules import LabelRules, RuleBroken
+from labeling.views import send_image, visible_type
+from ml.models import CaptchaType
+
+AT_ONCE = 50
+"""Put aside images on one page."""
+PUT_ASIDE = (Sample.Status.DISAGREEMENT, Sample.Status.FLAGGED, Sample.Status.UNREADABLE)
+
+
+def managed_type(request: HttpRequest, slug: str) -> CaptchaType:
+    """Raises Http404 for a type that this person does not manage."""
+    captcha_type = visible_type(request, slug)
+    if not selectors.manages(request.user, captcha_type):
+        raise Http404
+    return captcha_type
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+@never_cache
+@ensure_csrf_cookie
+def import_(request: HttpRequest, slug: str) -> HttpResponse:
+    """GET: the page to drop files on. POST: some of these files, or one zip; answers with what was taken."""
+    captcha_type = managed_type(request, slug)
+    if request.method != "POST":
+        context = {
+            "type": captcha_type,
+            "rules": LabelRules.of(captcha_type),
+            "most": settings.MAX_IMPORT_BYTES,
+        }
+        return render(request, "labeling/import.html", context)
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_IMPORT_BYTES:
+        detail = f"At most {settings.MAX_IMPORT_BYTES:,} bytes are taken at once."
+        return JsonResponse({"code": "too_large", "detail": detail}, status=413)
+    options = importing.Options(
+        source=request.POST.get("source", "")[:200],
+        labelled=request.POST.get("labelled") == "1",
+        trusted=request.POST.get("trusted") == "1",
+    )
+    total = importing.Report()
+    files = request.FILES.getlist("files")
+    plain = [one for one in files if not (one.name or "").lower().endswith(".zip")]
+    given = [(one.name or "", one.read()) for one in plain]
+    total.add(importing.import_files(captcha_type=captcha_type, files=given, options=options))
+    for archive in (one for one in files if one not in plain):
+        total.add(importing.import_zip(captcha_type=captcha_type, archive=archive, options=options))
+    refresh_predictions(captcha_type=captcha_type)
+    return JsonResponse(asdict(total))
+
+
+@require_safe
+@login_required
+@never_cache
+def datasets_(request: HttpRequest, slug: str) -> HttpResponse:
+    """The frozen data sets, what a new one would hold, and the ways to take the labels away."""
+    captcha_type = managed_type(request, slug)
+    frozen = list(Dataset.objects.filter(captcha_type=captcha_type).select_related("made_by"))
+    change, problem = None, ""
+    if frozen:
+        try:
+            change = datasets.change_since(frozen[0])
+        except datasets.CannotFreeze as error:
+            problem = str(error)
+    facts = datasets.facts_of(captcha_type)
+    most = max(facts["characters"].values(), default=0)
+    context = {
+        "type": captcha_type,
+        "frozen": frozen,
+        "folders": [(one, datasets.folder_of(one)) for one in frozen],
+        "change": change,
+        "problem": problem,
+        "facts": facts,
+        "most": most,
+        "formats": exporting.FORMATS.values(),
+    }
+    return render(request, "labeling/datasets.html", context)
+
+
+@require_POST
+@login_required
+def freeze(request: HttpRequest, slug: str) -> HttpResponse:
+    captcha_type = managed_type(request, slug)
+    try:
+        dataset, new = datasets.freeze(captcha_type=captcha_type, by=request.user)
+    except datasets.CannotFreeze as error:
+        messages.error(request, str(error))
+    else:
+        said = "was frozen" if new else "holds the same content already; nothing new was frozen"
+        messages.success(request, f"Data set {dataset.number} {said}.")
+    return redirect("labeling:datasets", slug)
+
+
+@require_safe
+@login_required
+@never_cache
+def export(request: HttpRequest, slug: str, to: str) -> HttpResponseBase:
+    captcha_type = managed_type(request, slug)
+    chosen = exporting.FORMATS.get(to)
+    if chosen is None:
+        raise Http404
+    stream = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
+    exporting.export(captcha_type=captcha_type, to=chosen, stream=stream)
+    stream.seek(0)
+    return FileResponse(stream, as_attachment=True, filename=f"{captcha_type.slug}-{chosen.filename}")
+
+
+@require_safe
+@login_required
+@never_cache
+def review(request: HttpRequest, slug: str) -> HttpResponse:
+    """Disagreements, flagged and unreadable images, each with what was said about it."""
+    captcha_type = managed_type(request, slug)
+    samples = (
+        Sample.objects.filter(captcha_type=captcha_type, status__in=PUT_ASIDE)
+        .order_by("status", "pk")
+        .prefetch_related("labels__person")[:AT_ONCE]
+    )
+    rows = [
+        {"sample": sample, "labels": [_said(label) for label in sample.labels.all()]} for sample in samples
+    ]
+    return render(request, "labeling/review.html", {"type": captcha_type, "rows": rows})
+
+
+@require_POST
+@login_required
+def settle(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """A manager's word on one image: its text, unreadable, or that everybody may read it again."""
+    captcha_type = managed_type(request, slug)
+    sample = get_object_or_404(Sample, captcha_type=captcha_type, pk=pk)
+    action = request.POST.get("action")
+    try:
+        if action == "reopen":
+            services.reopen(sample=sample)
+        elif action in ("text", "unreadable"):
+            text = request.POST.get("text", "") if action == "text" else None
+            services.resolve(sample=sample, person=request.user, text=text)
+    except RuleBroken as broken:
+        messages.error(request, f"The text does not fit this type: {broken}.")
+    return redirect("labeling:review", slug)
+
+
+@require_safe
+@login_required
+def sample_image(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
+    return send_image(get_object_or_404(Sample, captcha_type=managed_type(request, slug), pk=pk))
+
+
+def _said(label: Any) -> str:
+    who = label.person.get_username() if label.person else "import"
+    gone = " (taken back)" if label.undone_at else ""
+    return f"{who}: {label.text or label.get_kind_display()}{gone}"
