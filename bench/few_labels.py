@@ -3,13 +3,13 @@
     python bench/few_labels.py --images DIR/*/ [--counts 0 25 100 500] [--draws 3] [--minutes 3 | --steps 900]
         [--state FILE] [--peers] [--ablate] [--plot FILE.svg]
 
-From each folder a fixed part is set aside as the test (twins never cross). For each count and draw so many of
-the others are labelled and the rest may be looked at without labels; a reader is tuned from the general one
-and judged on the test by exact match in any case, what is not answered counted as wrong. With 0 labels it is
-the general reader, with and without the hints (alphabet and length) that the peers get too: with --peers,
-ddddocr and rapidocr read in the environment below var/bench-peers (`bench/read_speed.py --with-peers` makes
-it; rapidocr is installed into it by hand). Every finished point is a line in --state, and a run that was
-stopped goes on after the last one.
+From each folder a fixed part is set aside as the test (twins never cross). For each count and draw so many
+of the others are labelled and the rest may be looked at without labels; a reader is tuned from the general
+one and judged on the test by exact match in any case (of a sum by its value), what is not answered counted
+as wrong. With 0 labels it is the general reader, with and without the hints (alphabet and length) that the
+peers get too: with --peers, ddddocr and rapidocr read in the environment below var/bench-peers
+(`bench/read_speed.py --with-peers` makes it; rapidocr is installed into it by hand). Every finished point
+is a line in --state, and a run that was stopped goes on after the last one.
 """
 
 import argparse
@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from bench.read_speed import PEERS_ENVIRONMENT
+from ml.recognition import arithmetic
 from ml.recognition.charset import Alphabet
 from ml.recognition.datasets import Example, load_folder, split
 from ml.recognition.decoding import Constraints, constrained_decode
@@ -139,10 +140,10 @@ def measure_peers(sets: Set, points: State) -> None:
         for example, answer in zip(sets.test, answers, strict=True):
             # Spaces and marks that no captcha here has are nobody's fault.
             text = "".join(c for c in answer["text"] if c.isalnum() or c in "+-*/=?")
-            plain += text.upper() == example.label.upper()
+            plain += same(text, example.label)
             if "scores" in answer:
                 reading = constrained_decode(np.array(answer["scores"]), Alphabet(alphabet), sets.hints)
-                hinted += reading is not None and reading.text.upper() == example.label.upper()
+                hinted += reading is not None and same(reading.text, example.label)
         points.add(set=sets.name, reader=peer, count=0, draw=0, right=plain, n=len(sets.test))
         if "scores" in answers[0]:
             points.add(
@@ -193,8 +194,20 @@ def judged(reader: Reader, sets: Set, hints: Constraints) -> dict[str, Any]:
     for example in sets.test:
         image = open_image(example.path.read_bytes())
         reading = reader.read(image, hints) if hints != Constraints() else reader.read(image)
-        right += reading is not None and reading.text.upper() == example.label.upper()
+        right += reading is not None and same(reading.text, example.label)
     return {"right": right, "n": len(sets.test)}
+
+
+def same(text: str, label: str) -> bool:
+    """Whether a reading is right: in any case of letters; of a sum, whether its value is."""
+    try:
+        value = arithmetic.answer(label)
+    except arithmetic.NotArithmetic:
+        return text.upper() == label.upper()
+    try:
+        return arithmetic.answer(text) == value
+    except arithmetic.NotArithmetic:
+        return False
 
 
 def hints_of(examples: Sequence[Example]) -> Constraints:
