@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
+from django.core.files.storage import FileSystemStorage
 from django.test import Client
 from PIL import Image, ImageDraw
 
@@ -39,11 +40,11 @@ def drawn(text: str = "", file_format: str = "PNG") -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def _own_places(tmp_path: Path, settings: Any) -> Iterator[None]:
+def _own_places(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Samples, data sets and models of the test alone."""
-    storages = dict(settings.STORAGES)
-    storages["samples"] = storages["samples"] | {"OPTIONS": {"location": tmp_path / "samples"}}
-    settings.STORAGES = storages
+    # A field asks for its storage once, when the models are loaded.
+    storage = FileSystemStorage(location=tmp_path / "samples")
+    monkeypatch.setattr(Sample._meta.get_field("image"), "storage", storage)
     settings.DATASETS_ROOT = tmp_path / "datasets"
     settings.SHIPPED_ARTIFACTS, settings.ARTIFACTS_ROOT = tmp_path / "shipped", tmp_path / "trained"
     cache.clear()
@@ -108,6 +109,8 @@ def make_sample(captcha_type: CaptchaType) -> Callable[..., Sample]:
         sample, _ = add_image(
             captcha_type=captcha_type, data=drawn(text), name=f"{text}.png", source="test", split=split
         )
+        if fields.get("status") == Sample.Status.AGREED:
+            fields["text"] = text
         if fields:
             Sample.objects.filter(pk=sample.pk).update(**fields)
             sample.refresh_from_db()

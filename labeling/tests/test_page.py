@@ -338,8 +338,7 @@ def test_who_has_the_image_is_told_and_the_text_kept(
     person.has_an_image()
     Sample.objects.update(lease_person=ben)
     person.type("AA")
-    person.shows("lost")
-    expect(page.locator("#state")).to_have_text("ben has this image now. Your text AA is kept.")
+    expect(page.locator("#kept")).to_have_text("ben has this image now. Your text AA is kept.")
     expect(page.locator("#waiting")).to_have_text("1")
 
 

@@ -105,6 +105,7 @@ async function post(url, body, more = {}) {
 const outbox = {
   entries: [],
   sending: [],
+  kept: new Map(), // by save_id what the server did not take
   offline: false,
   expired: false,
   wait: 1000,
@@ -126,6 +127,8 @@ const outbox = {
   },
   undo(save) {
     const waiting = this.entries.find((entry) => entry.save_id === save.save_id && entry.operation === "save");
+    this.kept.delete(save.save_id);
+    this.showKept();
     if (waiting && !this.sending.includes(waiting)) this.drop(waiting);
     else this.add({ operation: "undo", save_id: save.save_id, assignment: save.assignment });
   },
@@ -162,16 +165,23 @@ const outbox = {
     else if (this.entries.length) this.send();
     else if (shown.state === "saving" || shown.state === "offline") show("saved", "Saved");
   },
+  // Stays in sight until it is settled, whatever else there is to say.
+  showKept() {
+    const element = find("kept");
+    element.hidden = !this.kept.size;
+    element.textContent = [...this.kept.values()].join(" ");
+  },
   later(milliseconds) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.send(), milliseconds);
   },
   acknowledge(entry, outcome) {
-    if (outcome.state === "lease_lost") {
-      entry.after = Date.now() + LOST_RETRY;
-    } else {
-      this.drop(entry);
-    }
+    const kept = ["lease_lost", "refused", "unknown"].includes(outcome.state);
+    if (kept) this.kept.set(entry.save_id, `${outcome.detail} Your text ${entry.text || entry.kind} is kept.`);
+    else this.kept.delete(entry.save_id);
+    if (outcome.state === "lease_lost") entry.after = Date.now() + LOST_RETRY;
+    else this.drop(entry);
+    this.showKept();
     page.answered(entry, outcome);
   },
   fail(error) {
@@ -458,12 +468,13 @@ const single = {
   },
   answered(entry, outcome) {
     const item = this.items.find((one) => one.id === entry.assignment);
-    if (outcome.state === "lease_lost" || outcome.state === "refused" || outcome.state === "unknown") {
-      const kept = `${outcome.detail} Your text ${entry.text || entry.kind} is kept.`;
-      if (item) item.lost = kept;
-      show("lost", kept);
+    const kept = outbox.kept.get(entry.save_id) ?? "";
+    if (item && (kept || item.lost)) {
+      item.lost = kept;
       this.showRecent();
-    } else if (item && outcome.others?.length && this.judging === item) {
+    }
+    if (kept) show("lost", kept);
+    else if (item && outcome.others?.length && this.judging === item) {
       this.judge(item, entry, outcome.others);
     }
   },
@@ -656,7 +667,7 @@ const grid = {
     this.showRecent([]);
   },
   answered(entry, outcome) {
-    if (["lease_lost", "refused", "unknown"].includes(outcome.state)) show("lost", `${outcome.detail} Your text ${entry.text || entry.kind} is kept.`);
+    if (outbox.kept.has(entry.save_id)) show("lost", outbox.kept.get(entry.save_id));
   },
   showRecent(saved) {
     const entries = saved.slice(-DEEP).map((save) => {
