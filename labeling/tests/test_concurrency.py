@@ -87,8 +87,8 @@ def test_two_blind_readings_at_the_same_moment_are_both_counted(
         held.append(page.claim())
         Sample.objects.update(lease_person=None, lease_until=None)
 
-    def saving(number: int) -> Callable[[], None]:
-        return lambda: [pages[number].save(item, "AB") for item in held[number]] and None
+    def saving(number: int) -> Callable[[], object]:
+        return lambda: [pages[number].save(item, "AB") for item in held[number]]
 
     assert at_once([saving(0), saving(1)]) == []
     assert {(one.status, one.opinions) for one in Sample.objects.all()} == {("agreed", 2)}

@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from labeling.models import Assignment, Label, Sample
-from labeling.tests.conftest import PASSWORD
+from labeling.tests.conftest import PASSWORD, drawn
 from ml.models import CaptchaType
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -409,6 +411,31 @@ def test_the_third_person_reads_blind_and_then_sees_both(
     person.all_saved()
     person.shows("empty")
     assert Sample.objects.get().text == "AC"
+
+
+def test_files_and_zips_are_imported_in_the_browser(
+    at_the_page: Callable[[Any], Labeller], boss: Any, captcha_type: CaptchaType, tmp_path: Path
+) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for text in ("AB", "AC", "AD"):
+        (folder / f"{text}.png").write_bytes(drawn())
+    (folder / "note.txt").write_text("no image")
+    (folder / "labels.csv").write_text("filename,label\nAB.png,AX\n")
+    archive = tmp_path / "more.zip"
+    with zipfile.ZipFile(archive, "w") as stream:
+        stream.writestr("AE.png", drawn())
+    person = at_the_page(boss)
+    page = person.page
+    page.goto(f"{person.address}/labeling/shop/import")
+    page.get_by_label("A folder").set_input_files(folder)
+    expect(page.locator("#state")).to_have_text("Done. 3 added, 0 known already, 1 labelled, 1 left out")
+    expect(page.locator("#skipped li")).to_contain_text(["note.txt"])
+    page.get_by_label("Files or a zip").set_input_files(archive)
+    expect(page.locator("#state")).to_have_text("Done. 4 added, 0 known already, 1 labelled, 1 left out")
+    assert Sample.objects.count() == 4
+    assert Label.objects.get().text == "AX"
+    assert person.complaints == []
 
 
 def test_the_log_in_page_leads_back(live_server: Any, ada: Any) -> None:

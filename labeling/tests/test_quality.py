@@ -12,7 +12,7 @@ from labeling import quality
 from labeling.errors import Paused
 from labeling.models import Assignment, Label, Membership, Sample
 from labeling.rules import LabelRules
-from labeling.tests.conftest import Page, browser_of
+from labeling.tests.conftest import Page, browser_of, sample_of
 from ml.models import CaptchaType
 
 MakeSample = Callable[..., Sample]
@@ -37,7 +37,7 @@ def test_a_check_looks_like_any_other_image(
     purposes = {str(one.pk): one.purpose for one in Assignment.objects.all()}
     assert sorted(purposes.values()) == ["label", "planted"]
     planted = next(item for item in items if purposes[item.id] == "planted")
-    sample = Sample.objects.get(assignments=planted.id)
+    sample = sample_of(planted)
     assert len(planted.prefill) == len(sample.text)
     assert sum(a != b for a, b in zip(planted.prefill, sample.text, strict=True)) == 1
 

@@ -163,7 +163,7 @@ const outbox = {
     if (this.expired) return;
     if (this.offline) this.later(this.wait);
     else if (this.entries.length) this.send();
-    else if (shown.state === "saving" || shown.state === "offline") show("saved", "Saved");
+    else if (shown.state === "saving" || shown.state === "offline") page.allSaved();
   },
   // Stays in sight until it is settled, whatever else there is to say.
   showKept() {
@@ -431,7 +431,7 @@ const single = {
     else this.goOn();
     outbox.add(save);
     this.showRecent();
-    if (!outbox.offline && !outbox.expired) show("saving", "Saving");
+    if (this.item && !this.item.failed && !outbox.offline && !outbox.expired) show("saving", "Saving");
     this.fill();
   },
   goOn() {
@@ -461,6 +461,10 @@ const single = {
     if (!last.item.image) prepare(last.item);
     this.showRecent();
     this.present();
+  },
+  allSaved() {
+    if (this.item === undefined) this.present();
+    else show("saved", "Saved");
   },
   clear() {
     this.field.value = this.field.value ? "" : (this.item?.prefill ?? "");
@@ -666,7 +670,10 @@ const grid = {
     this.present(last.tiles);
     this.showRecent([]);
   },
-  answered(entry, outcome) {
+  allSaved() {
+    show("saved", "Saved");
+  },
+  answered(entry) {
     if (outbox.kept.has(entry.save_id)) show("lost", outbox.kept.get(entry.save_id));
   },
   showRecent(saved) {
