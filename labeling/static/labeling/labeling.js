@@ -430,7 +430,7 @@ const single = {
     if (mode === "disagreement" && !given && kind === "text") this.judging = item;
     else this.goOn();
     outbox.add(save);
-    this.showRecent();
+    this.showRecentSoon();
     if (this.item && !this.item.failed && !outbox.offline && !outbox.expired) show("saving", "Saving");
     this.fill();
   },
@@ -498,29 +498,37 @@ const single = {
     panel.hidden = false;
     show("saved", "Saved. Compare with the others.");
   },
+  // After the next image was painted: nobody waits for the strip.
+  showRecentSoon() {
+    requestAnimationFrame(() => setTimeout(() => this.showRecent()));
+  },
   showRecent() {
     const entries = this.history.toReversed().map((save) => {
-      const entry = document.createElement("li");
-      const button = document.createElement("button");
-      button.type = "button";
-      const picture = new Image();
-      picture.src = data.images + save.item.id;
-      picture.alt = "";
-      const text = document.createElement("span");
+      save.entry ??= this.recentEntry(save);
+      const text = save.entry.querySelector("span");
       const said = save.item.said ?? save;
       text.textContent = SHOWN[said.kind] ?? said.text;
       text.className = save.item.lost ? "problem" : "";
-      button.setAttribute("aria-label", `Correct ${text.textContent}`);
-      button.append(picture, text);
-      button.addEventListener("click", () => {
-        this.index = this.items.indexOf(save.item);
-        if (!save.item.image) prepare(save.item);
-        this.present();
-      });
-      entry.append(button);
-      return entry;
+      save.entry.firstChild.setAttribute("aria-label", `Correct ${text.textContent}`);
+      return save.entry;
     });
     find("recent").replaceChildren(...entries);
+  },
+  recentEntry(save) {
+    const entry = document.createElement("li");
+    const button = document.createElement("button");
+    button.type = "button";
+    const picture = new Image();
+    picture.src = data.images + save.item.id;
+    picture.alt = "";
+    button.append(picture, document.createElement("span"));
+    button.addEventListener("click", () => {
+      this.index = this.items.indexOf(save.item);
+      if (!save.item.image) prepare(save.item);
+      this.present();
+    });
+    entry.append(button);
+    return entry;
   },
   start() {
     find("entry").addEventListener("submit", (event) => event.preventDefault());
