@@ -139,7 +139,7 @@ def measure_peers(sets: Set, points: State) -> None:
         plain = hinted = 0
         for example, answer in zip(sets.test, answers, strict=True):
             # Spaces and marks that no captcha here has are nobody's fault.
-            text = "".join(c for c in answer["text"] if c.isalnum() or c in "+-*/=?")
+            text = "".join(c for c in answer["text"] if c.isalnum() or c in "+-*/=?×÷")
             plain += same(text, example.label)
             if "scores" in answer:
                 reading = constrained_decode(np.array(answer["scores"]), Alphabet(alphabet), sets.hints)
@@ -205,15 +205,18 @@ def same(text: str, label: str) -> bool:
     except arithmetic.NotArithmetic:
         return text.upper() == label.upper()
     try:
-        return arithmetic.answer(text) == value
+        # What stands behind the sum is no part of it, and ddddocr writes 十 for a plus.
+        return arithmetic.answer(text.partition("=")[0].replace("十", "+")) == value
     except arithmetic.NotArithmetic:
         return False
 
 
 def hints_of(examples: Sequence[Example]) -> Constraints:
-    """Alphabet and length, as the owner of a captcha knows them."""
+    """Alphabet and length, as the owner of a captcha knows them; of sums the alphabet alone."""
     lengths = {len(example.label) for example in examples}
     characters = set("".join(example.label for example in examples))
+    if any(set(example.label) & set("+*×÷") for example in examples):
+        return Constraints(alphabet=frozenset(characters))
     both = {c.upper() for c in characters} | {c.lower() for c in characters}
     return Constraints(min_length=min(lengths), max_length=max(lengths), alphabet=frozenset(both))
 
