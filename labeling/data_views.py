@@ -23,6 +23,8 @@ from labeling.rules import LabelRules, RuleBroken
 from labeling.views import send_image, visible_type
 from ml.models import CaptchaType
 
+IMPORT_SECONDS = 10.0
+"""An archive is taken in over several requests, each well within a worker's time limit."""
 AT_ONCE = 50
 """Put aside images on one page."""
 PUT_ASIDE = (Sample.Status.DISAGREEMENT, Sample.Status.FLAGGED, Sample.Status.UNREADABLE)
@@ -57,6 +59,8 @@ def import_(request: HttpRequest, slug: str) -> HttpResponse:
         source=request.POST.get("source", "")[:200],
         labelled=request.POST.get("labelled") == "1",
         trusted=request.POST.get("trusted") == "1",
+        start=int(start) if (start := request.POST.get("start", "0")).isascii() and start.isdigit() else 0,
+        seconds=IMPORT_SECONDS,
     )
     total = importing.Report()
     files = request.FILES.getlist("files")

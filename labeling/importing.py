@@ -6,11 +6,14 @@ Names out of an archive are never used as paths: an image is stored under its ha
 from __future__ import annotations
 
 import stat
+import time
 import unicodedata
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -33,6 +36,8 @@ MAX_FILES = 50_000
 MAX_UNPACKED = 1024**3
 """Bytes unpacked from one archive; a zip bomb ends here."""
 MAX_TABLE_BYTES = 64 * 1024**2
+COMMIT_EACH = 50
+"""Images stored in one transaction: the database is closed to others for about a tenth of a second."""
 LISTED = 1000
 """Skipped files that a report names; the others are counted."""
 
@@ -43,11 +48,16 @@ _IMPORTS = uuid.UUID("5d1f37a2-6b0d-4c8e-9a53-0c9a4f6f2b11")
 
 @dataclass
 class Report:
-    """What an import did. `skipped` names files with the reason, the first LISTED of `skipped_count`."""
+    """What an import did. `skipped` names files with the reason, the first LISTED of `skipped_count`.
+
+    `left`: images that the time did not reach; the next call is to start at `next_start`.
+    """
 
     added: int = 0
     duplicates: int = 0
     labelled: int = 0
+    left: int = 0
+    next_start: int = 0
     skipped_count: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
@@ -55,6 +65,7 @@ class Report:
         self.added += other.added
         self.duplicates += other.duplicates
         self.labelled += other.labelled
+        self.left, self.next_start = other.left, other.next_start
         self.skipped_count += other.skipped_count
         self.skipped += other.skipped[: LISTED - len(self.skipped)]
 
@@ -74,11 +85,20 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Options:
-    """`labelled`: file names are labels. `trusted`: the labels are known to be right, test images' too."""
+    """How to take images in.
+
+    Args:
+        labelled: file names are labels.
+        trusted: the labels are known to be right, those of test images too.
+        start: images of an archive that an earlier call dealt with.
+        seconds: after which no further images are begun; None for no end.
+    """
 
     source: str = ""
     labelled: bool = False
     trusted: bool = False
+    start: int = 0
+    seconds: float | None = None
 
 
 def import_zip(
@@ -92,7 +112,8 @@ def import_zip(
     report = Report()
     try:
         with zipfile.ZipFile(archive) as unpacked:
-            _import(captcha_type, list(_files_of_zip(unpacked, report)), options, report, progress)
+            told = report if options.start == 0 else Report()  # said once
+            _import(captcha_type, list(_files_of_zip(unpacked, told)), options, report, progress)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         report.skip(options.source or "the zip", f"is no zip that can be read ({error})")
     return report
@@ -209,31 +230,20 @@ def _import(
             images.append(one)
     by_name = {row.basename: row for row in rows if row.filename}
     named: set[str] = set()
-    unpacked = 0
-    for number, one in enumerate(images, start=1):
-        if unpacked > MAX_UNPACKED:
-            report.skip(one.name, f"the archive unpacks to more than {MAX_UNPACKED:,} bytes")
-            continue
-        basename = PurePosixPath(one.name).name
-        try:
-            data = one.read(MAX_BYTES)
-            unpacked += len(data)
-            row = by_name.get(basename) or _row_of_name(basename, options)
-            _take(captcha_type, one.name, data, row, options, report)
-        except (ImageError, RuleBroken, DatasetError) as error:
-            report.skip(one.name, str(error))
-        except (
-            zipfile.BadZipFile,
-            RuntimeError,
-            NotImplementedError,
-            OSError,
-            EOFError,
-            ValueError,
-        ) as error:
-            report.skip(one.name, f"cannot be read ({error})")
-        else:
-            named.add(basename)
-        progress(number, len(images))
+    unpacked, done = 0, options.start
+    ends = None if options.seconds is None else time.monotonic() + options.seconds
+    for chunk in _chunks(images[options.start :]):
+        if ends is not None and time.monotonic() > ends:
+            report.left, report.next_start = len(images) - done, done
+            return
+        with transaction.atomic():  # a commit for each image would be most of an import's time
+            for one in chunk:
+                if unpacked > MAX_UNPACKED:
+                    report.skip(one.name, f"the archive unpacks to more than {MAX_UNPACKED:,} bytes")
+                else:
+                    unpacked += _take(captcha_type, one, by_name, options, report, named)
+        done += len(chunk)
+        progress(done, len(images))
     for row in rows:  # a table may come without the images that it speaks of
         if row.basename not in named or not row.filename:
             _apply_to_known(captcha_type, row, options, report)
@@ -241,7 +251,30 @@ def _import(
 
 def _take(
     captcha_type: CaptchaType,
-    name: str,
+    one: Incoming,
+    by_name: Mapping[str, tables.Row],
+    options: Options,
+    report: Report,
+    named: set[str],
+) -> int:
+    """Take one image, or list why not; how many bytes were unpacked for it."""
+    basename, data = PurePosixPath(one.name).name, b""
+    try:
+        data = one.read(MAX_BYTES)
+        row = by_name.get(basename) or _row_of_name(basename, options)
+        _store(captcha_type, basename, data, row, options, report)
+    except (ImageError, RuleBroken, DatasetError) as error:
+        report.skip(one.name, str(error))
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+        report.skip(one.name, f"cannot be read ({error})")
+    else:
+        named.add(basename)
+    return len(data)
+
+
+def _store(
+    captcha_type: CaptchaType,
+    basename: str,
     data: bytes,
     row: tables.Row | None,
     options: Options,
@@ -253,7 +286,7 @@ def _take(
     sample, new = add_image(
         captcha_type=captcha_type,
         data=data,
-        name=PurePosixPath(name).name,
+        name=basename,
         source=options.source,
         split_key=f"text {text.casefold()}" if text else "",
         split=row.split if row is not None and row.split in Split.values else "",
@@ -348,6 +381,12 @@ def _files_of_folder(folder: Path, report: Report) -> Iterator[Incoming]:
         else:
             taken += 1
             yield Incoming(name, _reader_of_file(path))
+
+
+def _chunks(images: Sequence[Incoming]) -> Iterator[list[Incoming]]:
+    remaining = iter(images)
+    while chunk := list(islice(remaining, COMMIT_EACH)):
+        yield chunk
 
 
 def _reader_of_file(path: Path) -> Callable[[int], bytes]:

@@ -49,7 +49,7 @@ class Sample(models.Model):
         UNREADABLE = "unreadable", "unreadable"
         FLAGGED = "flagged", "flagged"
 
-    captcha_type = models.ForeignKey(CaptchaType, on_delete=models.PROTECT, related_name="samples")
+    captcha_type = models.ForeignKey(CaptchaType, on_delete=models.CASCADE, related_name="samples")
     sha256 = models.CharField("SHA-256 of the file", max_length=64)
     image = models.FileField(storage=sample_storage, max_length=200)
     name = models.CharField(max_length=200, blank=True, help_text="The file's name where it came from.")
@@ -207,7 +207,7 @@ class Label(models.Model):
 class Dataset(models.Model):
     """A folder of labelled images that never changes again: what a model was trained on and tested with."""
 
-    captcha_type = models.ForeignKey(CaptchaType, on_delete=models.PROTECT, related_name="datasets")
+    captcha_type = models.ForeignKey(CaptchaType, on_delete=models.CASCADE, related_name="datasets")
     number = models.PositiveIntegerField()
     content_hash = models.CharField(max_length=64, help_text="Over images, labels and their splits.")
     folder = models.CharField(max_length=200, help_text="Relative to DATASETS_ROOT.")

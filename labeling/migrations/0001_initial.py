@@ -165,7 +165,7 @@ class Migration(migrations.Migration):
                 (
                     "captcha_type",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.CASCADE,
                         related_name="samples",
                         to="ml.captchatype",
                     ),
@@ -303,7 +303,7 @@ class Migration(migrations.Migration):
                 (
                     "captcha_type",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.CASCADE,
                         related_name="datasets",
                         to="ml.captchatype",
                     ),

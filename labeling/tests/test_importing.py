@@ -105,6 +105,21 @@ def test_too_many_files_and_too_much_to_unpack_end_an_import(
     ] * 2
 
 
+def test_a_large_archive_is_taken_in_over_several_calls(
+    captcha_type: CaptchaType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "COMMIT_EACH", 2)
+    archive = zipped(*((f"{number}.png", drawn()) for number in range(5)), ("../no.png", drawn()))
+    moments = iter(range(100))
+    monkeypatch.setattr("labeling.importing.time.monotonic", lambda: next(moments))
+    start, reports = 0, []
+    while not reports or start:
+        options = Options(start=start, seconds=1)
+        reports.append(import_zip(captcha_type=captcha_type, archive=archive, options=options))
+        start = reports[-1].next_start
+    assert [(one.added, one.left, one.skipped_count) for one in reports] == [(2, 3, 1), (2, 1, 0), (1, 0, 0)]
+
+
 @pytest.mark.parametrize("data", [b"", b"no zip", zipped(("a.png", b"x")).getvalue()[:-30]])
 def test_what_is_no_zip_is_said(captcha_type: CaptchaType, data: bytes) -> None:
     report = import_zip(captcha_type=captcha_type, archive=io.BytesIO(data), options=Options())

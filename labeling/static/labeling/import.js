@@ -44,8 +44,10 @@ function* batches(files) {
   if (batch.length) yield batch;
 }
 
-async function send(batch) {
+// `start`: how many images of an archive were dealt with before.
+async function send(batch, start = 0) {
   const body = new FormData();
+  body.set("start", start);
   body.set("labelled", find("labelled").checked ? "1" : "0");
   body.set("trusted", find("trusted").checked ? "1" : "0");
   body.set("source", batch[0].webkitRelativePath?.split("/")[0] || batch[0].name);
@@ -58,6 +60,20 @@ async function send(batch) {
   total.labelled += answer.labelled;
   for (const [name, reason] of answer.skipped) leftOut(name, reason);
   total.skipped += answer.skipped_count - answer.skipped.length;
+  return answer;
+}
+
+// The server takes a large archive in over several requests, so that none of them lasts long.
+async function sendArchive(archive) {
+  let start = 0;
+  do {
+    const answer = await sendWithRetry([archive], start);
+    start = answer.next_start;
+    if (start) {
+      find("progress").value = start / (start + answer.left);
+      show("saving", `${archive.name}: ${answer.left} images to go. ${summary()}`);
+    }
+  } while (start);
 }
 
 async function importAll(files) {
@@ -70,7 +86,8 @@ async function importAll(files) {
     if (file.size > most) leftOut(file.name, "is too large");
     else taken.push(file);
   }
-  const images = taken.filter((file) => !TABLES.test(file.name));
+  const archives = taken.filter((file) => file.name.toLowerCase().endsWith(".zip"));
+  const images = taken.filter((file) => !TABLES.test(file.name) && !archives.includes(file));
   const tables = taken.filter((file) => TABLES.test(file.name));
   let done = 0;
   show("saving", "Importing");
@@ -81,6 +98,7 @@ async function importAll(files) {
       find("progress").value = done / images.length;
       show("saving", `${done} of ${images.length} sent. ${summary()}`);
     }
+    for (const archive of archives) await sendArchive(archive);
     for (const table of tables) await sendWithRetry([table]); // the images that it names are there by now
     find("progress").value = 1;
     show("saved", `Done. ${summary()}`);
@@ -90,11 +108,10 @@ async function importAll(files) {
   busy = false;
 }
 
-async function sendWithRetry(batch) {
+async function sendWithRetry(batch, start = 0) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await send(batch);
-      return;
+      return await send(batch, start);
     } catch (error) {
       if (!(error instanceof TypeError) || attempt >= 5) throw error; // a TypeError is a lost connection
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** attempt));
