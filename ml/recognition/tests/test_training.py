@@ -190,7 +190,7 @@ def test_the_general_reader_is_pretrained_and_continued(
         steps = [int(row["steps"]) for row in csv.DictReader(log)]
     assert steps == sorted(steps)
     # Without the optimizer's moments, so that the artifact stays small.
-    assert (second / "reader.keras").stat().st_size < artifacts.MAX_FILE_BYTES / 2
+    assert (second / "reader.keras").stat().st_size < 0.6 * artifacts.MAX_FILE_BYTES
     assert keras.models.load_model(second / "reader.keras", compile=False).count_params() > 100_000
 
 

@@ -37,7 +37,7 @@ SYNTHESIS_STYLES = {"captcha_type_a": "ripples", "captcha_type_b": "sums"}
 """The style of the generator that comes nearest to a type, for the types that have one."""
 MIN_EXAMPLES = 10
 
-_HELD_OUT_FROM = 60
+_HELD_OUT_FROM = 40
 """Fewest labels of which some are set aside; below, all are needed to learn from."""
 _CALIBRATED_FROM = 30
 _FIXED_LENGTH_FROM = 20
