@@ -21,7 +21,7 @@ from labeling import quality
 from labeling.decisions import SURE_ENOUGH
 from labeling.errors import NotMember, Paused
 from labeling.models import Assignment, Label, Membership, Mode, Sample, Split
-from labeling.selectors import median_seconds, tests_decided, types_of
+from labeling.selectors import median_seconds, tests_begun, types_of
 from ml.models import CaptchaType
 
 AT_ONCE = 10
@@ -30,7 +30,9 @@ LEAST_LEASE = 90.0
 """Seconds; a lease lasts this long, or three times the median time an image takes if that is more."""
 GRID_CONFIDENCE = 0.95
 TESTS_FIRST = 100
-"""Until so many test images are decided they come first, at random: without them nothing is measured."""
+"""Until so many test images were read once they come first, at random: without them nothing is measured.
+
+Those that wait for their second reading always come first."""
 ATTEMPTS = 20
 """How often a claim that others emptied looks for further images: each time one of them got at least one."""
 
@@ -178,10 +180,16 @@ def _is_free(now: Any) -> Q:
 def _ordering(captcha_type: CaptchaType, mode: str) -> list[Any]:
     if mode == Mode.GRID:
         return [F("confidence").desc(), "pk"]
-    if mode != Mode.DISAGREEMENT and tests_decided(captcha_type) < TESTS_FIRST:
-        tests = Case(When(split=Split.TEST, then=Value(0)), default=Value(1), output_field=IntegerField())
-        return [tests, "priority", "pk"]
-    return ["priority", "pk"]
+    if mode == Mode.DISAGREEMENT:
+        return ["priority", "pk"]
+    fresh = 1 if tests_begun(captcha_type) < TESTS_FIRST else 2
+    turn = Case(
+        When(split=Split.TEST, opinions__gte=1, then=Value(0)),
+        When(split=Split.TEST, then=Value(fresh)),
+        default=Value(2),
+        output_field=IntegerField(),
+    )
+    return [turn, "priority", "pk"]
 
 
 def _shown(sample: Sample, mode: str) -> dict[str, str]:

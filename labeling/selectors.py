@@ -86,12 +86,10 @@ def median_seconds(captcha_type: CaptchaType) -> float:
     return float(median(seconds)) if seconds else 0.0
 
 
-def tests_decided(captcha_type: CaptchaType) -> int:
-    return (
-        Sample.objects.filter(captcha_type=captcha_type, split=Split.TEST)
-        .exclude(status=Sample.Status.OPEN)
-        .count()
-    )
+def tests_begun(captcha_type: CaptchaType) -> int:
+    """Test images that somebody has read."""
+    tests = Sample.objects.filter(captcha_type=captcha_type, split=Split.TEST)
+    return tests.exclude(status=Sample.Status.OPEN, opinions=0).count()
 
 
 def holder(sample: Sample) -> str:

@@ -147,3 +147,23 @@ def test_the_least_confident_comes_first_after_the_test_images(
     Sample.objects.update(lease_until=None)
     monkeypatch.setattr(queue, "TESTS_FIRST", 0)
     assert [sample_of(item) for item in page(ada).claim()] == [unsure, test, sure]
+
+
+def test_a_second_reading_of_a_test_image_comes_first(
+    page: OpenPage, ada: Any, ben: Any, make_sample: MakeSample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "TESTS_FIRST", 0)
+    test = make_sample(split="test", priority=0.5)
+    page(ada).read("AB")
+    unsure = make_sample(priority=0.1)
+    assert [sample_of(item) for item in page(ben).claim()] == [test, unsure]
+
+
+def test_deleting_the_owner_of_a_private_type_deletes_its_samples(
+    captcha_type: CaptchaType, outsider: Any, make_sample: MakeSample, page: OpenPage
+) -> None:
+    CaptchaType.objects.update(owner=outsider)
+    make_sample()
+    page(outsider).read("AB")
+    outsider.delete()
+    assert not Sample.objects.exists()

@@ -273,9 +273,13 @@ function prepare(item) {
 }
 
 async function claim(number) {
+  const before = outbox.waiting ? -1 : outbox.number;
   const answer = await post(data.claim, { session, mode, count: number });
-  progress = answer.progress;
-  doneHere = outbox.entries.filter((entry) => entry.operation === "save").length;
+  // With saves on their way nobody can say which of them the server has counted.
+  if (!progress.total || (before === outbox.number && !outbox.waiting)) {
+    progress = answer.progress;
+    doneHere = 0;
+  }
   showFigures();
   return answer.items.map(prepare);
 }
