@@ -1,6 +1,6 @@
 """The labelling page in a real browser: how soon the next image is painted, and whether a save is lost.
 
-    .venv-dev/bin/python -m bench.labelling_page [--images 200] [--latency 150] [--kills 10] [--axe FILE]
+    .venv-dev/bin/python -m bench.labelling_page [--images 200] [--texts 200] [--kills 10] [--axe FILE]
 
 Starts the service on an empty SQLite database, imports drawn images, and labels them with the keyboard alone.
 In the second part the server is killed and started again while somebody types.
@@ -95,12 +95,13 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--latency", type=int, default=150, help="ms, simulated by the browser")
+    parser.add_argument("--texts", type=int, default=200, help="typed while the server is killed")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--axe", type=Path, help="axe-core's script, to check the pages for accessibility")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         service = Service(Path(folder))
-        prepare(options.images)
+        prepare({"paint": options.images, "kills": options.texts})
         service.start()
         try:
             with sync_playwright() as playwright:
@@ -115,7 +116,7 @@ def main() -> None:
             service.kill()
 
 
-def prepare(images: int) -> None:
+def prepare(types: dict[str, int]) -> None:
     """Two types with drawn images, and somebody who may label and manage them."""
     from django.contrib.auth import get_user_model
     from PIL import Image, ImageDraw
@@ -124,7 +125,7 @@ def prepare(images: int) -> None:
     from ml.models import CaptchaType
 
     get_user_model().objects.create_superuser("bench", "bench@example.org", PASSWORD)
-    for slug in ("paint", "kills"):
+    for slug, images in types.items():
         captcha_type = CaptchaType.objects.create(
             slug=slug, title=slug, alphabet=ALPHABET, min_length=5, max_length=5
         )
@@ -201,8 +202,8 @@ def lost_saves(page: Page, service: Service, options: argparse.Namespace) -> Non
     killer = threading.Thread(target=killing)
     killer.start()
     typed: dict[str, str] = {}
-    deadline = time.monotonic() + 300
-    while len(typed) < options.images and time.monotonic() < deadline:
+    deadline = time.monotonic() + 600
+    while len(typed) < options.texts and time.monotonic() < deadline:
         shown = page.evaluate("document.querySelector('#stage img')?.src")
         if shown is None:
             page.wait_for_timeout(200)  # the images decoded ahead are used up: the server was away too long

@@ -59,7 +59,7 @@ def import_(request: HttpRequest, slug: str) -> HttpResponse:
         source=request.POST.get("source", "")[:200],
         labelled=request.POST.get("labelled") == "1",
         trusted=request.POST.get("trusted") == "1",
-        start=int(start) if (start := request.POST.get("start", "0")).isascii() and start.isdigit() else 0,
+        start=_start(request.POST.get("start", "0")),
         seconds=IMPORT_SECONDS,
     )
     total = importing.Report()
@@ -168,6 +168,11 @@ def settle(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @login_required
 def sample_image(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
     return send_image(get_object_or_404(Sample, captcha_type=managed_type(request, slug), pk=pk))
+
+
+def _start(text: str) -> int:
+    """How many images of an archive were dealt with before; 0 for what is no such number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _said(label: Any) -> str:

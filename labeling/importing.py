@@ -11,7 +11,8 @@ import unicodedata
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -228,8 +229,7 @@ def _import(
             rows += _read_table(one, report)
         else:
             images.append(one)
-    by_name = {row.basename: row for row in rows if row.filename}
-    named: set[str] = set()
+    labels = _Labels(rows, images)
     unpacked, done = 0, options.start
     ends = None if options.seconds is None else time.monotonic() + options.seconds
     for chunk in _chunks(images[options.start :]):
@@ -241,34 +241,65 @@ def _import(
                 if unpacked > MAX_UNPACKED:
                     report.skip(one.name, f"the archive unpacks to more than {MAX_UNPACKED:,} bytes")
                 else:
-                    unpacked += _take(captcha_type, one, by_name, options, report, named)
+                    unpacked += _take(captcha_type, one, labels, options, report)
         done += len(chunk)
         progress(done, len(images))
-    for row in rows:  # a table may come without the images that it speaks of
-        if row.basename not in named or not row.filename:
-            _apply_to_known(captcha_type, row, options, report)
+    for row in labels.unused:  # a table may come without the images that it speaks of
+        _apply_to_known(captcha_type, row, options, report)
+
+
+class _Labels:
+    """Which row of the tables speaks of which image.
+
+    Paths in tables begin where their tool liked: a row is the image's if one path ends with the other, or if
+    no other row and no other image bears the name.
+    """
+
+    def __init__(self, rows: Sequence[tables.Row], images: Sequence[Incoming]) -> None:
+        self._rows: dict[str, list[tables.Row]] = {}
+        for row in rows:
+            self._rows.setdefault(row.basename, []).append(row)
+        self._images = Counter(PurePosixPath(image.name).name for image in images)
+        self._used: set[int] = set()
+        self._all = rows
+
+    def of(self, name: str) -> tables.Row | None:
+        basename = PurePosixPath(name).name
+        candidates = self._rows.get(basename, [])
+        paths = [
+            (row, "/" + row.filename.replace("\\", "/").removeprefix("./").lstrip("/")) for row in candidates
+        ]
+        found = [row for row, path in paths if path.endswith(f"/{name}") or f"/{name}".endswith(path)]
+        if not found and len(candidates) == 1 and self._images[basename] == 1:
+            found = candidates
+        if len(found) != 1:
+            return None
+        self._used.add(id(found[0]))
+        return found[0]
+
+    @property
+    def unused(self) -> list[tables.Row]:
+        return [row for row in self._all if id(row) not in self._used]
 
 
 def _take(
     captcha_type: CaptchaType,
     one: Incoming,
-    by_name: Mapping[str, tables.Row],
+    labels: _Labels,
     options: Options,
     report: Report,
-    named: set[str],
 ) -> int:
     """Take one image, or list why not; how many bytes were unpacked for it."""
     basename, data = PurePosixPath(one.name).name, b""
+    row = labels.of(one.name)
     try:
         data = one.read(MAX_BYTES)
-        row = by_name.get(basename) or _row_of_name(basename, options)
+        row = row or _row_of_name(basename, options)
         _store(captcha_type, basename, data, row, options, report)
     except (ImageError, RuleBroken, DatasetError) as error:
         report.skip(one.name, str(error))
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError, EOFError) as error:
         report.skip(one.name, f"cannot be read ({error})")
-    else:
-        named.add(basename)
     return len(data)
 
 

@@ -18,6 +18,7 @@ from labeling.importing import Options, import_files, import_folder, import_zip
 from labeling.models import Label, Sample
 from labeling.tests.conftest import ALPHABET, drawn
 from ml.models import CaptchaType
+from ml.recognition.datasets import hash_bytes
 
 
 def zipped(
@@ -153,6 +154,21 @@ def test_an_imported_label_of_a_test_image_counts_as_one_reading_unless_it_is_tr
     import_files(captcha_type=captcha_type, files=files, options=Options(trusted=True))
     assert set(Sample.objects.values_list("status", flat=True)) == {"agreed"}
     assert Sample.objects.get(name="a.png").trusted
+
+
+def test_images_of_one_name_in_two_folders_keep_their_own_labels(captcha_type: CaptchaType) -> None:
+    first, second, third = drawn(), drawn(), drawn()
+    table = b"filename,label\none/1.png,AB\ntwo/1.png,AC\n/data/upload/7/other.png,AD\n"
+    archive = zipped(
+        ("all/one/1.png", first),
+        ("all/two/1.png", second),
+        ("all/other.png", third),
+        ("all/labels.csv", table),
+    )
+    report = import_zip(captcha_type=captcha_type, archive=archive, options=Options(trusted=True))
+    assert (report.added, report.labelled, report.skipped) == (3, 3, [])
+    texts = dict(Sample.objects.values_list("sha256", "text"))
+    assert [texts[hash_bytes(image)] for image in (first, second, third)] == ["AB", "AC", "AD"]
 
 
 def test_a_table_may_come_after_its_images(captcha_type: CaptchaType) -> None:
