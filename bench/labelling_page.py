@@ -232,6 +232,7 @@ def check_access(page: Page, address: str, axe: str) -> None:
         "paint/?mode=grid",
         "paint/import",
         "paint/datasets",
+        "paint/review",
     ]
     found = 0
     for scheme in ("light", "dark"):

@@ -113,7 +113,7 @@ def test_a_large_archive_is_taken_in_over_several_calls(
     archive = zipped(*((f"{number}.png", drawn()) for number in range(5)), ("../no.png", drawn()))
     moments = iter(range(100))
     monkeypatch.setattr("labeling.importing.time.monotonic", lambda: next(moments))
-    start, reports = 0, []
+    start, reports = 0, list[importing.Report]()
     while not reports or start:
         options = Options(start=start, seconds=1)
         reports.append(import_zip(captcha_type=captcha_type, archive=archive, options=options))
