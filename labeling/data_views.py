@@ -66,9 +66,13 @@ def import_(request: HttpRequest, slug: str) -> HttpResponse:
     files = request.FILES.getlist("files")
     plain = [one for one in files if not (one.name or "").lower().endswith(".zip")]
     given = [(one.name or "", one.read()) for one in plain]
-    total.add(importing.import_files(captcha_type=captcha_type, files=given, options=options))
-    for archive in (one for one in files if one not in plain):
-        total.add(importing.import_zip(captcha_type=captcha_type, archive=archive, options=options))
+    try:
+        total.add(importing.import_files(captcha_type=captcha_type, files=given, options=options))
+        for archive in (one for one in files if one not in plain):
+            total.add(importing.import_zip(captcha_type=captcha_type, archive=archive, options=options))
+    except OSError as error:
+        detail = f"Images cannot be stored now ({error.strerror}). What was taken stays: send the rest later."
+        return JsonResponse({"code": "storage", "detail": detail}, status=507)
     refresh_predictions(captcha_type=captcha_type)
     return JsonResponse(asdict(total))
 

@@ -5,6 +5,7 @@ Names out of an archive are never used as paths: an image is stored under its ha
 
 from __future__ import annotations
 
+import lzma
 import stat
 import time
 import unicodedata
@@ -42,6 +43,9 @@ COMMIT_EACH = 50
 LISTED = 1000
 """Skipped files that a report names; the others are counted."""
 
+# What reading a file, or one out of a zip, may raise: damaged, cut off, encrypted (RuntimeError, of which
+# NotImplementedError for an unknown compression is one), or gone. Storing is never inside such a `try`.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError)
 _IGNORED = ("__MACOSX", ".DS_Store", "Thumbs.db")
 _SUFFIXES = ((b"\xff\xd8\xff", ".jpg"), (b"\x89PNG", ".png"), (b"GIF8", ".gif"), (b"BM", ".bmp"))
 _IMPORTS = uuid.UUID("5d1f37a2-6b0d-4c8e-9a53-0c9a4f6f2b11")
@@ -112,11 +116,13 @@ def import_zip(
     """The images and tables of a zip."""
     report = Report()
     try:
-        with zipfile.ZipFile(archive) as unpacked:
-            told = report if options.start == 0 else Report()  # said once
-            _import(captcha_type, list(_files_of_zip(unpacked, told)), options, report, progress)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        unpacked = zipfile.ZipFile(archive)
+    except (*_UNREADABLE, ValueError) as error:
         report.skip(options.source or "the zip", f"is no zip that can be read ({error})")
+        return report
+    with unpacked:
+        told = report if options.start == 0 else Report()  # said once
+        _import(captcha_type, list(_files_of_zip(unpacked, told)), options, report, progress)
     return report
 
 
@@ -290,16 +296,18 @@ def _take(
     report: Report,
 ) -> int:
     """Take one image, or list why not; how many bytes were unpacked for it."""
-    basename, data = PurePosixPath(one.name).name, b""
+    basename = PurePosixPath(one.name).name
     row = labels.of(one.name)
     try:
         data = one.read(MAX_BYTES)
+    except _UNREADABLE as error:
+        report.skip(one.name, f"cannot be read ({error})")
+        return 0
+    try:
         row = row or _row_of_name(basename, options)
         _store(captcha_type, basename, data, row, options, report)
     except (ImageError, RuleBroken, DatasetError) as error:
         report.skip(one.name, str(error))
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError, EOFError) as error:
-        report.skip(one.name, f"cannot be read ({error})")
     return len(data)
 
 
@@ -366,7 +374,7 @@ def _read_table(one: Incoming, report: Report) -> list[tables.Row]:
         if len(data) > MAX_TABLE_BYTES:
             raise tables.TableError(f"{one.name} is larger than {MAX_TABLE_BYTES:,} bytes")
         return tables.parse(one.name, data)
-    except (tables.TableError, zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
+    except (tables.TableError, *_UNREADABLE) as error:
         report.skip(one.name, str(error))
         return []
 

@@ -8,7 +8,10 @@ from django.db import connection
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no server that could end it"),
+    pytest.mark.skipif(
+        connection.vendor != "postgresql",
+        reason="SQLite has no server that could end it: the run on PostgreSQL has these",
+    ),
 ]
 
 

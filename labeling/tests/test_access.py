@@ -1,5 +1,6 @@
 """Who may do what: members label, those who manage a type do the rest, everybody else meets nothing."""
 
+import errno
 import io
 import uuid
 import zipfile
@@ -189,6 +190,18 @@ def test_a_zip_may_be_no_larger_than_the_setting_says(
         "/labeling/shop/import", {"files": SimpleUploadedFile("a.zip", bytes(4096))}
     )
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_a_full_disk_is_said_to_the_page(
+    boss: Any, captcha_type: CaptchaType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("labeling.importing.add_image", full)
+    answer = browser_of(boss).post("/labeling/shop/import", {"files": SimpleUploadedFile("a.png", drawn())})
+    assert (answer.status_code, answer.json()["code"]) == (507, "storage")
+    assert not Sample.objects.exists()
 
 
 def test_pages_carry_no_inline_code_and_no_inline_style(boss: Any, make_sample: MakeSample) -> None:

@@ -1,5 +1,6 @@
 """Images from folders, zips and tables: what is taken, what is listed, and that twice adds nothing."""
 
+import errno
 import io
 import json
 import stat
@@ -130,6 +131,44 @@ def test_a_large_archive_is_taken_in_over_several_calls(
 def test_what_is_no_zip_is_said(captcha_type: CaptchaType, data: bytes) -> None:
     report = import_zip(captcha_type=captcha_type, archive=io.BytesIO(data), options=Options())
     assert (report.added, report.skipped_count) == (0, 1)
+
+
+def damaged(archive: io.BytesIO, name: str) -> io.BytesIO:
+    """The zip with the compressed bytes of one file turned over."""
+    data = bytearray(archive.getvalue())
+    with zipfile.ZipFile(io.BytesIO(data)) as whole:
+        info = whole.getinfo(name)
+    start = info.header_offset + 30 + len(name)
+    data[start : start + info.compress_size] = bytes(
+        byte ^ 0xFF for byte in data[start : start + info.compress_size]
+    )
+    return io.BytesIO(data)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "b.png"])
+def test_a_damaged_file_of_a_zip_is_listed_and_the_others_are_taken(
+    captcha_type: CaptchaType, name: str
+) -> None:
+    table = b"filename,label\n" + b"c.png,2KXQE\n" * 40
+    archive = zipped(("a.png", drawn()), ("b.png", drawn()), ("labels.csv", table))
+    report = import_zip(captcha_type=captcha_type, archive=damaged(archive, name), options=Options())
+    assert name in dict(report.skipped)
+    assert report.added == (2 if name == "labels.csv" else 1)
+
+
+def test_a_full_disk_is_no_fault_of_the_zip(
+    captcha_type: CaptchaType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("labeling.importing.add_image", full)
+    with pytest.raises(OSError, match="No space left"):
+        import_zip(captcha_type=captcha_type, archive=zipped(("a.png", drawn())), options=Options())
+    assert not Sample.objects.exists()
+    (tmp_path / "a.png").write_bytes(drawn())
+    with pytest.raises(CommandError, match=r"stopped.*No space left"):
+        call_command("import_images", captcha_type.slug, tmp_path)
 
 
 def test_links_in_a_folder_are_not_followed(captcha_type: CaptchaType, tmp_path: Path) -> None:

@@ -73,5 +73,9 @@ class Command(BaseCommand):
                 return import_zip(
                     captcha_type=captcha_type, archive=archive, options=chosen, progress=progress
                 )
+        except OSError as error:
+            raise CommandError(
+                f"The import stopped; what it took in stays, and may be sent again: {error}"
+            ) from error
         finally:
             bar.close()

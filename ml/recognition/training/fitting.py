@@ -265,8 +265,10 @@ class Fit:
         present = self._network.get_weights()
         if self._config.averaging:
             self._network.set_weights(self._average.weights)
-        yield
-        self._network.set_weights(present)
+        try:
+            yield
+        finally:
+            self._network.set_weights(present)
 
     def _save(self, checkpoint: "Checkpoint", rows: list[list[str]]) -> None:
         state = {"steps": self.steps, "minutes": self.minutes, "best": self._best, "rows": rows}

@@ -21,6 +21,7 @@ from ml.recognition.charset import GENERAL_ALPHABET, Alphabet
 from ml.recognition.datasets import Example, content_hash, hash_bytes, split
 from ml.recognition.decoding import greedy_decode
 from ml.recognition.images import ImageError, InputSize, fit, open_image
+from ml.recognition.label_checks import FEWEST
 from ml.recognition.metrics import summarize, thresholds
 from ml.recognition.networks import copy_weights, reader_network
 from ml.recognition.reader import Reader
@@ -35,7 +36,6 @@ __all__ = ["Progress", "TooFewExamples", "TrainConfig", "train_reader"]
 
 SYNTHESIS_STYLES = {"captcha_type_a": "ripples", "captcha_type_b": "sums"}
 """The style of the generator that comes nearest to a type, for the types that have one."""
-MIN_EXAMPLES = 10
 
 _HELD_OUT_FROM = 40
 """Fewest labels of which some are set aside; below, all are needed to learn from."""
@@ -82,7 +82,7 @@ def train_reader(
         log=out / "training.csv",
         progress=progress,
         checkpoint=checkpoint,
-        key=_key(examples, config, start),
+        key=_key(examples, unlabelled, config, start),
     )
     run.run(
         pairs,
@@ -130,9 +130,9 @@ def parts(
     examples: Sequence[Example], config: TrainConfig
 ) -> tuple[list[Example], list[Example], list[Example]]:
     """Training, validation and held-out examples; twins never cross. With few, none are held out."""
-    if len(examples) < MIN_EXAMPLES:
+    if len(examples) < FEWEST:
         raise TooFewExamples(
-            f"{len(examples)} labelled images are too few for a reader: label {MIN_EXAMPLES} or more"
+            f"{len(examples)} labelled images are too few for a reader: label {FEWEST} or more"
         )
     if not config.held_out or len(examples) < _HELD_OUT_FROM:
         training, validation = split(examples, [1 - config.validation, config.validation], config.seed)
@@ -259,10 +259,13 @@ def _least_confidence(table: dict[str, Any], accuracy: float) -> float:
     return float(reached[0]["confidence"]) if reached else 1.0
 
 
-def _key(examples: Sequence[Example], config: TrainConfig, start: Path | None) -> str:
+def _key(
+    examples: Sequence[Example], unlabelled: Sequence[Path], config: TrainConfig, start: Path | None
+) -> str:
     """What a run is: two with one key go the same way."""
     weights = hash_bytes(start.read_bytes()) if start else "none"
-    return f"{content_hash(examples)} {weights} {sorted(asdict(config).items(), key=str)}"
+    others = hash_bytes("\n".join(map(str, unlabelled)).encode())
+    return f"{content_hash(examples)} {others} {weights} {sorted(asdict(config).items(), key=str)}"
 
 
 def _opened(paths: Sequence[Path], size: InputSize) -> list[np.ndarray]:
