@@ -22,7 +22,7 @@ from accounts import credits, selectors, services
 from accounts.admin_forms import ChangeUserForm, CreditsForm, DeleteUserForm, NewPasswordForm, NewUserForm
 from accounts.admin_lists import LimitedPaginator
 from accounts.errors import AccountError
-from accounts.models import CreditAccount, LedgerEntry, User
+from accounts.models import ApiKey, CreditAccount, LedgerEntry, User
 
 # Their pages show whole refresh tokens: whoever may look could log in as anybody. Registered by the import.
 admin.site.unregister((OutstandingToken, BlacklistedToken))
@@ -255,6 +255,26 @@ class LedgerEntryAdmin(admin.ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: LedgerEntry | None = None) -> bool:
+        return False
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):
+    """To look at and to revoke, which is to delete: what a key opens is known to its owner alone."""
+
+    list_display = ("prefix", "user", "name", "can_solve", "can_read", "daily_limit", "last_used", "created")
+    list_select_related = ("user",)
+    exclude = ("digest",)
+    ordering = ("-id",)
+    sortable_by = ()
+    paginator = LimitedPaginator
+    show_full_result_count = False
+    search_fields = ("prefix", "=user__username")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False
 
 

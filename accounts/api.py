@@ -1,22 +1,28 @@
-"""Tokens and the own account in the modern face, below ``/api/v1/``."""
+"""Tokens, API keys and the own account in the modern face, below ``/api/v1/``."""
+
+from typing import ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import generics, status
+from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import tokens
+from accounts import api_keys, tokens
 from accounts.authentication import UserRequest
 from accounts.login import log_in
 from accounts.models import LedgerEntry
 from accounts.pagination import NewestFirst
 from accounts.serializers import (
     AccountSerializer,
+    ApiKeySerializer,
+    CreatedApiKeySerializer,
     CredentialsSerializer,
     LedgerEntrySerializer,
+    NewApiKeySerializer,
     RefreshSerializer,
     TokenPairSerializer,
     VerifySerializer,
@@ -99,6 +105,8 @@ class TokenBlacklistView(TokenEndpoint):
 
 
 class AccountView(APIView):
+    key_scopes: ClassVar = {"GET": "read"}
+
     @extend_schema(
         operation_id="account_retrieve",
         summary="The own account",
@@ -116,6 +124,7 @@ class AccountView(APIView):
 class LedgerView(generics.ListAPIView[LedgerEntry]):
     """Every change of the balance, the newest first."""
 
+    key_scopes: ClassVar = {"GET": "read"}
     serializer_class = LedgerEntrySerializer
     pagination_class = NewestFirst
     queryset = LedgerEntry.objects.none()
@@ -124,3 +133,48 @@ class LedgerView(generics.ListAPIView[LedgerEntry]):
         if not self.request.user.is_authenticated:  # while the schema is drawn
             return self.queryset
         return LedgerEntry.objects.filter(account=self.request.user.credit_account)
+
+
+class ApiKeysView(APIView):
+    """A key makes no keys: these want a token."""
+
+    @extend_schema(
+        operation_id="api_keys_list",
+        summary="The own API keys",
+        responses={200: ApiKeySerializer(many=True)},
+        tags=["api-keys"],
+    )
+    def get(self, request: UserRequest) -> Response:
+        """Every key, without its text, the newest first."""
+        return Response(ApiKeySerializer(request.user.api_keys.order_by("-pk"), many=True).data)
+
+    @extend_schema(
+        operation_id="api_keys_create",
+        summary="Make an API key",
+        request=NewApiKeySerializer,
+        responses={
+            201: CreatedApiKeySerializer,
+            409: OpenApiResponse(description="There are too many keys."),
+        },
+        tags=["api-keys"],
+    )
+    def post(self, request: UserRequest) -> Response:
+        """A new key. Its text is in this answer and nowhere else."""
+        body = NewApiKeySerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        key, text = api_keys.create(user=request.user, **body.validated_data)
+        return Response(ApiKeySerializer(key).data | {"key": text}, status=status.HTTP_201_CREATED)
+
+
+class ApiKeyView(APIView):
+    @extend_schema(
+        operation_id="api_keys_revoke",
+        summary="Revoke an API key",
+        responses={204: OpenApiResponse(description="The key is worth nothing from now on.")},
+        tags=["api-keys"],
+    )
+    def delete(self, request: UserRequest, pk: int) -> Response:
+        """End a key at once."""
+        if not api_keys.revoke(user=request.user, key_id=pk):
+            raise NotFound("You have no such API key.")
+        return Response(status=status.HTTP_204_NO_CONTENT)

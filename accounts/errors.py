@@ -79,3 +79,59 @@ class TooManyAttempts(AccountError):
     @property
     def headers(self) -> dict[str, str]:
         return {"Retry-After": str(self.retry_after)}
+
+
+class InvalidApiKey(AccountError):
+    status = 401
+    code = "api_key_not_valid"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such API key.")
+
+
+class UserSuspended(AccountError):
+    status = 401
+    code = "user_inactive"
+
+    def __init__(self) -> None:
+        super().__init__("The API key's user is suspended.")
+
+
+class AddressNotAllowed(AccountError):
+    status = 403
+    code = "address_not_allowed"
+
+    def __init__(self, address: str | None) -> None:
+        super().__init__(f"This API key may not be used from {address or 'an unknown address'}.")
+
+
+class ScopeMissing(AccountError):
+    """The key is not for this. ``scope`` is None for what no key may do, such as making keys."""
+
+    status = 403
+    code = "scope_missing"
+
+    def __init__(self, scope: str | None) -> None:
+        super().__init__(
+            f"This API key lacks the scope {scope}."
+            if scope
+            else "No API key may do this: log in for a token."
+        )
+
+
+class TooManyKeys(AccountError):
+    status = 409
+    code = "too_many_api_keys"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A user has at most {most} API keys: revoke one first.")
+
+
+class DailyLimitReached(AccountError):
+    """The key has a limit of the day, which this would exceed. Nothing was taken."""
+
+    status = 402
+    code = "daily_limit_reached"
+
+    def __init__(self, daily_limit: int) -> None:
+        super().__init__(f"This API key may spend {daily_limit} credits a day (UTC), and no more today.")

@@ -134,6 +134,45 @@ class LedgerEntry(models.Model):
         return f"{self.kind} {self.amount:+d}"
 
 
+class ApiKey(models.Model):
+    """A key that a program calls with, in place of a token; its digest alone is stored (``api_keys``).
+
+    The credits of the day are counted only where there is a limit of the day.
+    """
+
+    PREFIX = 6
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=80)
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the key.")
+    prefix = models.CharField(max_length=PREFIX, help_text="How the key begins, to tell it from others.")
+    can_solve = models.BooleanField()
+    can_read = models.BooleanField()
+    allowed_networks = models.TextField(blank=True, help_text="Comma-separated; empty: from anywhere.")
+    daily_limit = models.BigIntegerField(null=True, help_text="Credits in a day of UTC.")
+    spent = models.BigIntegerField(default=0, help_text="Credits, on the day below.")
+    spent_on = models.DateField(null=True)
+    last_used = models.DateTimeField(null=True)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "API key"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(daily_limit__isnull=True) | models.Q(daily_limit__gte=0),
+                name="api_key_limit_not_negative",
+            ),
+            models.CheckConstraint(condition=models.Q(spent__gte=0), name="api_key_spent_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… {self.name}"
+
+    @property
+    def scopes(self) -> list[str]:
+        return [name for name, held in (("solve", self.can_solve), ("read", self.can_read)) if held]
+
+
 class LoginAddress(models.Model):
     """A network that a user has logged in from: the owner is let in from there while others guess."""
 

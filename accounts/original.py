@@ -1,6 +1,6 @@
 """The account endpoints of the original service, word for word. Only status codes are corrected."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from drf_spectacular.utils import extend_schema
@@ -87,6 +87,8 @@ class AddUserView(APIView):
 
 
 class GetAccountInfoView(APIView):
+    key_scopes: ClassVar = {"POST": "read"}
+
     @extend_schema(
         operation_id="get_account_info",
         summary="The own account",

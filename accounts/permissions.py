@@ -1,8 +1,29 @@
-"""Who may act on other people's accounts."""
+"""Who may call: somebody signed in, a key for what it is for, staff on other people's accounts."""
+
+from typing import TYPE_CHECKING
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
+
+from accounts import api_keys
+from accounts.models import ApiKey
+
+if TYPE_CHECKING:  # the views load the default permissions, which are here
+    from rest_framework.views import APIView
+
+
+class SignedIn(BasePermission):
+    """A user with a token; or with an API key, for the methods that the view names a scope for.
+
+    The view's `key_scopes` are such as ``{"GET": "read", "POST": "solve"}``.
+    """
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        if not (request.user and request.user.is_authenticated):
+            return False
+        if isinstance(request.auth, ApiKey):
+            api_keys.require(request.auth, getattr(view, "key_scopes", {}).get(request.method))
+        return True
 
 
 class StaffWith(BasePermission):
@@ -11,8 +32,10 @@ class StaffWith(BasePermission):
     needed: str
     message = "Only an administrator may do this."
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         user = request.user
+        if isinstance(request.auth, ApiKey):
+            api_keys.require(request.auth, None)
         return bool(user and user.is_authenticated and user.is_staff and user.has_perm(self.needed))
 
 

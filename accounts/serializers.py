@@ -1,9 +1,13 @@
 """What goes in and out of the account endpoints."""
 
+from ipaddress import ip_network
+from typing import Any
+
 from rest_framework import serializers
 
+from accounts import api_keys
 from accounts.credits import MAX_AMOUNT
-from accounts.models import LedgerEntry, User
+from accounts.models import ApiKey, LedgerEntry, User
 
 MAX_ID = 2**63 - 1
 
@@ -122,4 +126,72 @@ class LedgerEntrySerializer(serializers.ModelSerializer[LedgerEntry]):
     class Meta:
         model = LedgerEntry
         fields = ["id", "amount", "balance_after", "kind", "reference", "reason", "created"]
+        read_only_fields = fields
+
+
+class NetworkField(serializers.CharField):
+    """An IP address, or a network such as ``10.0.0.0/8``."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        try:
+            return str(ip_network(text, strict=False))
+        except ValueError as error:
+            raise serializers.ValidationError(
+                "Give an IP address, or a network such as 10.0.0.0/8."
+            ) from error
+
+
+class NewApiKeySerializer(serializers.Serializer[None]):
+    name = serializers.CharField(max_length=80, help_text="What the key is for.")
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=api_keys.SCOPES),
+        default=list(api_keys.SCOPES),
+        min_length=1,
+        max_length=len(api_keys.SCOPES),
+        help_text="`solve`: solve and report; `read`: history, account, usage.",
+    )
+    allowed_networks = serializers.ListField(
+        child=NetworkField(max_length=50),
+        default=list,
+        max_length=32,
+        help_text="Addresses or networks that it may be used from; empty: from anywhere.",
+    )
+    daily_limit = serializers.IntegerField(
+        min_value=0, max_value=MAX_AMOUNT, default=None, allow_null=True, help_text="Credits in a day of UTC."
+    )
+
+
+class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=api_keys.SCOPES), read_only=True)
+    allowed_networks = serializers.SerializerMethodField()
+    spent_today = serializers.SerializerMethodField(help_text="Credits; counted where there is a limit.")
+
+    class Meta:
+        model = ApiKey
+        fields = [
+            "id",
+            "name",
+            "prefix",
+            "scopes",
+            "allowed_networks",
+            "daily_limit",
+            "spent_today",
+            "last_used",
+            "created",
+        ]
+        read_only_fields = fields
+
+    def get_allowed_networks(self, key: ApiKey) -> list[str]:
+        return key.allowed_networks.split(",") if key.allowed_networks else []
+
+    def get_spent_today(self, key: ApiKey) -> int:
+        return api_keys.spent_today(key)
+
+
+class CreatedApiKeySerializer(ApiKeySerializer):
+    key = serializers.CharField(read_only=True, help_text="Shown this once: it is stored nowhere.")
+
+    class Meta(ApiKeySerializer.Meta):
+        fields = [*ApiKeySerializer.Meta.fields, "key"]
         read_only_fields = fields

@@ -1,8 +1,18 @@
 """Addresses of the account endpoints, relative to the root."""
 
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import IntConverter
 
 from accounts import api, original
+
+
+class RowIdConverter(IntConverter):
+    """An id that a database can hold; a larger number is an address that does not exist."""
+
+    regex = "[1-9][0-9]{0,17}"
+
+
+register_converter(RowIdConverter, "row_id")
 
 urlpatterns = [
     path("get_token", original.GetTokenView.as_view(), name="get_token"),
@@ -16,4 +26,6 @@ urlpatterns = [
     path("api/v1/token/blacklist", api.TokenBlacklistView.as_view(), name="token-blacklist"),
     path("api/v1/account", api.AccountView.as_view(), name="account"),
     path("api/v1/account/ledger", api.LedgerView.as_view(), name="account-ledger"),
+    path("api/v1/account/api-keys", api.ApiKeysView.as_view(), name="api-keys"),
+    path("api/v1/account/api-keys/<row_id:pk>", api.ApiKeyView.as_view(), name="api-key"),
 ]

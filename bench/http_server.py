@@ -96,6 +96,18 @@ def new_account(balance: int) -> str:
     return tokens.access_token(user=user)
 
 
+def new_api_key() -> str:
+    """An API key of the user that `new_account` made."""
+    from django.db import connections
+
+    from accounts import api_keys
+    from accounts.models import User
+
+    _, text = api_keys.create(user=User.objects.get(username="bench"), name="bench")
+    connections.close_all()
+    return text
+
+
 def serving_models() -> str:
     from ml.models import ModelVersion
 

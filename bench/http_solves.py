@@ -4,9 +4,9 @@
 
 Starts gunicorn with one synchronous worker on a new SQLite file, then on a PostgreSQL of its own, and posts
 distinct images over loopback: to an endpoint of the REST framework that does nothing but parse the form, to
-/api/v1/solves, to the same with an Idempotency-Key, and to /upload_captcha, in turns of `--requests`. CPU
-time is the worker's own (user and system, /proc/PID/stat). Medians over the rounds; a ratio is the median of
-the rounds' ratios, so that a busy machine weighs on both sides alike.
+/api/v1/solves with a token, to the same with an API key and with an Idempotency-Key, and to /upload_captcha,
+in turns of `--requests`. CPU time is the worker's own (user and system, /proc/PID/stat). Medians over the
+rounds; a ratio is the median of the rounds' ratios, so that a busy machine weighs on both sides alike.
 """
 
 import argparse
@@ -23,7 +23,16 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.http_server import BOUNDARY, form, gunicorn, images_of, new_account, prepared, serving_models
+from bench.http_server import (
+    BOUNDARY,
+    form,
+    gunicorn,
+    images_of,
+    new_account,
+    new_api_key,
+    prepared,
+    serving_models,
+)
 
 WARM_UP = 50
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -36,14 +45,18 @@ class Target:
     name: str
     path: str
     field: str
-    keyed: bool = False
+    once: bool = False
+    """With an Idempotency-Key."""
+    api_key: bool = False
+    """With an API key in place of a token."""
 
 
 EMPTY = Target("empty endpoint", "/bench/empty", "image")
 TARGETS = (
     EMPTY,
     Target("POST /api/v1/solves", "/api/v1/solves", "image"),
-    Target("the same, Idempotency-Key", "/api/v1/solves", "image", keyed=True),
+    Target("the same, API key", "/api/v1/solves", "image", api_key=True),
+    Target("the same, Idempotency-Key", "/api/v1/solves", "image", once=True),
     Target("POST /upload_captcha", "/upload_captcha", "captcha_image"),
 )
 
@@ -87,9 +100,10 @@ def _measure(arguments: argparse.Namespace) -> Figures:
     images = images_of(arguments.images, arguments.requests)
     with prepared(arguments.database, arguments.artifacts):
         token, models = new_account(balance=10_000_000), serving_models()
+        api_key = new_api_key()
         with gunicorn() as server:
             (worker,) = server.workers()
-            client = Client(server.port, token)
+            client = Client(server.port, token, api_key)
             cpu_ms: dict[str, list[float]] = {target.name: [] for target in TARGETS}
             answered = dict.fromkeys(cpu_ms, 0)
             sent = dict.fromkeys(cpu_ms, 0)
@@ -109,20 +123,24 @@ def _measure(arguments: argparse.Namespace) -> Figures:
 class Client:
     """Posts images one after the other, a connection each, as gunicorn's synchronous worker wants it."""
 
-    def __init__(self, port: int, token: str) -> None:
+    def __init__(self, port: int, token: str, api_key: str) -> None:
         self.port = port
-        self.headers = {
-            "Authorization": f"Bearer {token}",
+        self.token = f"Bearer {token}"
+        self.api_key = f"Api-Key {api_key}"
+
+    def headers_for(self, target: Target) -> dict[str, str]:
+        headers = {
+            "Authorization": self.api_key if target.api_key else self.token,
             "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
         }
+        return headers | ({"Idempotency-Key": secrets.token_hex(8)} if target.once else {})
 
     def post_each(self, target: Target, images: Sequence[bytes]) -> int:
         """How many of the requests were answered with 200. Raises RuntimeError for any but 200 and 422."""
         solved = 0
         for image in images:
-            headers = self.headers | ({"Idempotency-Key": secrets.token_hex(8)} if target.keyed else {})
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-            connection.request("POST", target.path, form(target.field, image), headers)
+            connection.request("POST", target.path, form(target.field, image), self.headers_for(target))
             response = connection.getresponse()
             body = response.read()
             connection.close()

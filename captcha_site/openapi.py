@@ -38,7 +38,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 }
 EVERYWHERE = {400: "Bad request", 429: "Too many requests", 503: "Out of order for a moment"}
 WITH_BODY = {401: "Not let in", 413: "Too large", 415: "Neither a form nor JSON"}
-SIGNED_IN = {401: "Not let in"}
+SIGNED_IN = {401: "Not let in", 403: "Not with this API key"}
 BY_NAME = {404: "Not found"}
 COSTLY = {
     402: "Not enough credits",

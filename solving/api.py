@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from typing import ClassVar
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -41,6 +42,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     )
 )
 class SolvesView(ImageEndpoint, generics.ListAPIView[Solve]):
+    key_scopes: ClassVar = {"GET": "read", "POST": "solve"}
     serializer_class = serializers.PastSolveSerializer
     filter_backends = (DjangoFilterBackend,)
     filterset_class = HistoryFilter
@@ -80,6 +82,7 @@ class SolvesView(ImageEndpoint, generics.ListAPIView[Solve]):
 
 class PastSolveView(RateLimitMixin, generics.RetrieveAPIView[Solve]):
     request: UserRequest
+    key_scopes: ClassVar = {"GET": "read"}
     serializer_class = serializers.PastSolveSerializer
     throttle_classes = (ReadThrottle,)
 
@@ -93,6 +96,7 @@ class PastSolveView(RateLimitMixin, generics.RetrieveAPIView[Solve]):
 
 
 class CaptchaTypesView(RateLimitMixin):
+    key_scopes: ClassVar = {"GET": "read"}
     permission_classes = (AllowAny,)
     throttle_classes = (ReadThrottle,)
 

@@ -1,14 +1,14 @@
 """What the endpoints share that take an image and charge for it."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.authentication import UserRequest
+from accounts.authentication import UserRequest, api_key_of
 from solving import services
 from solving.errors import Refused
 from solving.idempotency import Answer, request_hash
@@ -32,6 +32,7 @@ class ImageEndpoint(RateLimitMixin, ABC):
     """Solves the image of a request, once for each Idempotency-Key."""
 
     throttle_classes = (SolveThrottle,)
+    key_scopes: ClassVar = {"POST": "solve"}
     request: UserRequest
     costs_credits: Any = True
     """Has it said in every error that nothing was charged."""
@@ -40,12 +41,16 @@ class ImageEndpoint(RateLimitMixin, ABC):
         """The response to an image; `asked` is what else tells one request from another."""
         key = self.request.META.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
-            answer = self.render(services.solve(user=self.request.user, image=image, hints=hints))
+            receipt = services.solve(
+                user=self.request.user, image=image, hints=hints, api_key=api_key_of(self.request)
+            )
+            answer = self.render(receipt)
         else:
             answer = services.solve_once(
                 user=self.request.user,
                 image=image,
                 hints=hints,
+                api_key=api_key_of(self.request),
                 key=key,
                 request_hash=request_hash(self.request.path, asked, image),
                 render=self.render,

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from accounts import credits
-from accounts.models import CreditAccount, User
+from accounts import api_keys, credits
+from accounts.errors import DailyLimitReached
+from accounts.models import ApiKey, CreditAccount, User
 from ml import registry, shadow
 from ml.recognition.decoding import Constraints
 from ml.recognition.pipeline import Unsolvable
@@ -40,6 +41,7 @@ def solve(
     user: User,
     image: bytes,
     hints: Hints = Hints(),
+    api_key: ApiKey | None = None,
     before_commit: Callable[[Receipt], None] | None = None,
 ) -> Receipt:
     """Read one image, and charge and store it in one transaction: the text is returned after the commit.
@@ -47,21 +49,22 @@ def solve(
     A captcha that cannot be solved is stored as refused and costs nothing; `receipt.solve.outcome` tells.
     `before_commit` may write what must be committed together with the charge.
 
-    Raises InsufficientCredits, AccountGone, NoReader, and ImageError for bytes that are no picture; then
-    nothing is stored.
+    What it costs counts against the daily limit of `api_key`, where the caller used one.
+
+    Raises InsufficientCredits, DailyLimitReached, AccountGone, NoReader, and ImageError for bytes that are no
+    picture; then nothing is stored.
     """
     account = user.credit_account
     price = settings.SOLVE_PRICE
-    if account.balance < price:  # keeps an empty account from costing a read; the charge below decides
-        raise credits.InsufficientCredits(balance=account.balance, price=price)
+    _refuse_without_credits(account, api_key, price)
     row = _read(user, image, hints)
     row.charged = price if row.outcome == Solve.Outcome.SOLVED else 0
     with _while_user_exists(user):
         if before_commit is None:
-            receipt = _store(row, account)  # needs no transaction around it
+            receipt = _store(row, account, api_key)  # needs no transaction around it
         else:
             with transaction.atomic():
-                receipt = _store(row, account)
+                receipt = _store(row, account, api_key)
                 before_commit(receipt)
     _read_in_shadow(row, image, hints)
     return receipt
@@ -75,6 +78,7 @@ def solve_once(
     key: str,
     request_hash: str,
     render: Callable[[Receipt], idempotency.Answer],
+    api_key: ApiKey | None = None,
 ) -> idempotency.Answer:
     """`solve`, once for all requests under one Idempotency-Key; each gets the bytes of the first answer.
 
@@ -91,18 +95,35 @@ def solve_once(
         idempotency.complete(held, answers[0])
 
     try:
-        solve(user=user, image=image, hints=hints, before_commit=store_answer)
+        solve(user=user, image=image, hints=hints, api_key=api_key, before_commit=store_answer)
     except BaseException:
         idempotency.release(held)
         raise
     return answers[0]
 
 
-def _store(row: Solve, account: CreditAccount) -> Receipt:
+def _refuse_without_credits(account: CreditAccount, api_key: ApiKey | None, price: int) -> None:
+    """Keeps an empty account from costing a read; the charge afterwards decides."""
+    if account.balance < price:
+        raise credits.InsufficientCredits(balance=account.balance, price=price)
+    left = None if api_key is None else api_keys.left_today(api_key)
+    if left is not None and left < price:
+        raise DailyLimitReached(api_key.daily_limit or 0)  # type: ignore[union-attr]
+
+
+def _store(row: Solve, account: CreditAccount, api_key: ApiKey | None) -> Receipt:
     """Insert the solve and take its price, both or neither."""
     if not row.charged:
         row.save(force_insert=True)
         return Receipt(row, account.balance)
+    if api_key is None or api_key.daily_limit is None:
+        return _charge(row, account)
+    with transaction.atomic(savepoint=False):
+        api_keys.spend(key=api_key, amount=row.charged)
+        return _charge(row, account)
+
+
+def _charge(row: Solve, account: CreditAccount) -> Receipt:
     reference = f"solve {row.pk}"
     balance = credits.charge(account_id=account.pk, amount=row.charged, reference=reference, bought=row)
     return Receipt(row, balance)
