@@ -73,7 +73,7 @@ clean: ## Delete environments and caches; the database and trained models stay
 .venv/.stamp: $(PINS)
 	@bin/make-venv "$(PYTHON)" .venv requirements/serving.txt
 
-.venv-dev/.stamp: $(PINS) requirements/training.txt requirements/crawl.txt requirements/dev.txt requirements.txt
+.venv-dev/.stamp: $(PINS) requirements/training.txt requirements/crawl.txt requirements/worker.txt requirements/dev.txt requirements.txt
 	@bin/make-venv "$(PYTHON)" .venv-dev requirements/dev.txt
 
 .venv-training/.stamp: $(PINS) requirements/training.txt

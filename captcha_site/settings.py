@@ -4,6 +4,7 @@ With DEBUG off, the start is refused until SECRET_KEY and ALLOWED_HOSTS are set.
 """
 
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,13 @@ SAMPLES_ROOT = env.path("SAMPLES_ROOT", BASE_DIR / "var" / "samples")
 DATASETS_ROOT = env.path("DATASETS_ROOT", BASE_DIR / "var" / "datasets")
 MAX_IMPORT_BYTES = env.integer("MAX_IMPORT_BYTES", 256 * 1024 * 1024, minimum=1024)
 
+# Jobs: without a broker they run in child processes of this machine. Celery: requirements/worker.txt
+CELERY_BROKER_URL = env.text("CELERY_BROKER_URL")
+if CELERY_BROKER_URL and find_spec("celery") is None:
+    raise ImproperlyConfigured(
+        "CELERY_BROKER_URL is set, but Celery is not installed here: pip install -r requirements/worker.txt"
+    )
+
 # Applications
 
 INSTALLED_APPS = [
@@ -73,6 +81,7 @@ INSTALLED_APPS = [
     "solving",
     "labeling",
     "ml",
+    "jobs",
     "captcha_site",
     "django.contrib.admin",
     "django.contrib.auth",

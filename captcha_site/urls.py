@@ -20,6 +20,7 @@ urlpatterns = [
     path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("labeling/", include("labeling.urls")),
+    path("jobs/", include("jobs.urls")),
     path("", include("accounts.urls")),
     path("api/schema/", openapi.schema, name="schema"),
     path("api/docs/", openapi.docs, name="docs"),

@@ -1,4 +1,4 @@
-"""The place of ``JobRun`` and of the one way a job is started, by Celery or in a child process.
+"""Long work that a button or a schedule starts, in Celery's workers or in a child process of this machine.
 
-A leaf: it imports no other app.
+A leaf: it imports no other app. A job is a management command; `JobRun` is one run of it.
 """
