@@ -74,11 +74,17 @@ if CELERY_BROKER_URL and find_spec("celery") is None:
         "CELERY_BROKER_URL is set, but Celery is not installed here: pip install -r requirements/worker.txt"
     )
 
+# Crawling. No host at a non-public address is asked unless it is named here, as host or host:port.
+CRAWL_ALLOWED_HOSTS = env.words("CRAWL_ALLOWED_HOSTS")
+CRAWL_CONTACT = env.text("CRAWL_CONTACT")
+CRAWL_SPIDER_MODULES = env.words("CRAWL_SPIDER_MODULES")
+
 # Applications
 
 INSTALLED_APPS = [
     "accounts",
     "solving",
+    "crawl",
     "labeling",
     "ml",
     "jobs",

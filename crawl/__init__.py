@@ -1,4 +1,5 @@
-"""The place of the Scrapy sources, spiders and pipelines that collect captchas of sites you own or may test.
+"""Captchas collected from sites that the operator owns or may test, straight into the labelling queue.
 
-It may import ``labeling``, ``ml`` and ``jobs``; no app imports it.
+It may import ``labeling``, ``ml`` and ``jobs``; no app imports it. Only ``scraping`` and ``spiders`` import
+Scrapy, which the web process never does.
 """
