@@ -32,6 +32,7 @@ class Visit:
     page: str = ""
     image: str = ""
     refresh: str = ""
+    agreed: bool = False
 
 
 class SourceSpider(Spider):
@@ -118,17 +119,15 @@ class SourceSpider(Spider):
         """The page behind the consent form, which a kept session meets only once."""
         if not self.source.consent_form:
             return page
-        forms = selecting.elements(page, self.source.consent_form)
-        if not forms:
+        form = next(iter(selecting.elements(page, self.source.consent_form)), None)
+        button = next(iter(selecting.elements(page, self.source.consent_button or "button,input")), None)
+        if form is None or button is None:
             return page
-        button = None
-        if self.source.consent_button:
-            buttons = selecting.elements(page, self.source.consent_button)
-            if not buttons:
-                raise Failed("no consent button found by the selector")
-            button = buttons[0]
+        visit.agreed = True
         try:
-            filled = form2request(forms[0], self.source.consent_fields, click=button)
+            filled = form2request(
+                form, self.source.consent_fields, click=button if self.source.consent_button else None
+            )
         except (ValueError, NotImplementedError) as error:
             raise Failed("a consent form that cannot be sent") from error
         visit.page = page.url
@@ -139,7 +138,8 @@ class SourceSpider(Spider):
     async def _image_on(self, visit: Visit, page: Response) -> CaptchaImage:
         value = selecting.value_in(page, self.source.image)
         if not value:
-            raise Failed("no image found by the selector")
+            agreed = visit.agreed or not self.source.consent_form
+            raise Failed(f"no {'image' if agreed else 'consent form, nor an image,'} found by the selector")
         visit.page = page.url
         if self.source.refresh:
             refresh = selecting.value_in(page, self.source.refresh)
