@@ -59,6 +59,7 @@ class Sample(models.Model):
     height = models.PositiveIntegerField(help_text="Pixels.")
     duplicates = models.PositiveIntegerField(default=0, help_text="How often the same bytes came again.")
     split = models.CharField(max_length=10, choices=Split)
+    reported = models.BooleanField(default=False, help_text="Somebody called an answer for it wrong.")
 
     status = models.CharField(max_length=12, choices=Status, default=Status.OPEN)
     text = models.CharField(max_length=MAX_TEXT, blank=True, help_text="What was agreed on.")
@@ -202,6 +203,23 @@ class Label(models.Model):
 
     def __str__(self) -> str:
         return f"{self.text or self.kind} by {self.person}"
+
+
+class Report(models.Model):
+    """Somebody called the service's answer for this image wrong."""
+
+    sample = models.ForeignKey(Sample, on_delete=models.CASCADE, related_name="reports")
+    reference = models.CharField(max_length=100, db_index=True, help_text="The caller's name for the report.")
+    read = models.CharField(max_length=MAX_TEXT, blank=True, help_text="What the service answered.")
+    correction = models.CharField(max_length=MAX_TEXT, blank=True, help_text="What the customer read.")
+    created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(name="report_unique", fields=["sample", "reference"])]
+
+    def __str__(self) -> str:
+        return f"{self.reference}: {self.correction or 'wrong'}, not {self.read}"
 
 
 class Dataset(models.Model):

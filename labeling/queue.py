@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from django.utils import timezone
 from labeling import quality
 from labeling.decisions import SURE_ENOUGH
 from labeling.errors import NotMember, Paused
-from labeling.models import Assignment, Label, Membership, Mode, Sample, Split
+from labeling.models import Assignment, Label, Membership, Mode, Report, Sample, Split
 from labeling.selectors import median_seconds, tests_begun, types_of
 from ml.models import CaptchaType
 
@@ -33,6 +34,8 @@ TESTS_FIRST = 100
 """Until so many test images were read once they come first, at random: without them nothing is measured.
 
 Those that wait for their second reading always come first."""
+MOST_REPORTED = 5
+"""Different texts that are told of one image."""
 ATTEMPTS = 20
 """How often a claim that others emptied looks for further images: each time one of them got at least one."""
 
@@ -47,9 +50,11 @@ class Item:
     height: int
     prefill: str
     confidences: list[float]
+    reported: list[str]
+    """What customers read who called the answer wrong; told to those who do not read blind."""
 
     @classmethod
-    def of(cls, assignment: Assignment, sample: Sample) -> Item:
+    def of(cls, assignment: Assignment, sample: Sample, reported: list[str]) -> Item:
         confidences = sample.characters if len(sample.characters) == len(assignment.prefill) else []
         return cls(
             id=str(assignment.pk),
@@ -58,6 +63,7 @@ class Item:
             height=sample.height,
             prefill=assignment.prefill,
             confidences=confidences or [GRID_CONFIDENCE] * len(assignment.prefill),
+            reported=reported,
         )
 
 
@@ -97,7 +103,11 @@ def claim(
     for assignment, _ in given:
         assignment.person, assignment.session, assignment.mode = person, session, mode
     Assignment.objects.bulk_create([assignment for assignment, _ in given])
-    return [Item.of(assignment, sample) for assignment, sample in given]
+    told = _reported(samples, mode)
+    return [
+        Item.of(assignment, sample, told[sample.pk] if assignment.purpose == Assignment.Purpose.LABEL else [])
+        for assignment, sample in given
+    ]
 
 
 def join(*, captcha_type: CaptchaType, person: Any) -> Membership:
@@ -152,7 +162,9 @@ def candidates(captcha_type: CaptchaType, person: Any, mode: str) -> QuerySet[Sa
         return samples.filter(status=Sample.Status.DISAGREEMENT)
     samples = samples.filter(status=Sample.Status.OPEN)
     if mode == Mode.GRID:
-        return samples.filter(confidence__gte=GRID_CONFIDENCE, opinions=0).exclude(split=Split.TEST)
+        # What somebody reported as wrong is not to be waved through.
+        sure = samples.filter(confidence__gte=GRID_CONFIDENCE, opinions=0, reported=False)
+        return sure.exclude(split=Split.TEST)
     return samples
 
 
@@ -185,6 +197,7 @@ def _ordering(captcha_type: CaptchaType, mode: str) -> list[Any]:
     fresh = 1 if tests_begun(captcha_type) < TESTS_FIRST else 2
     turn = Case(
         When(split=Split.TEST, opinions__gte=1, then=Value(0)),
+        When(reported=True, then=Value(0)),  # a customer waits for the answer
         When(split=Split.TEST, then=Value(fresh)),
         default=Value(2),
         output_field=IntegerField(),
@@ -195,7 +208,23 @@ def _ordering(captcha_type: CaptchaType, mode: str) -> list[Any]:
 def _shown(sample: Sample, mode: str) -> dict[str, str]:
     """The prediction, where the mode shows it: never for a test image, nor to a second person."""
     least = {Mode.VERIFY: SURE_ENOUGH, Mode.GRID: GRID_CONFIDENCE}.get(Mode(mode))
-    blind = sample.split == Split.TEST or sample.opinions > 0
-    if least is None or blind or not sample.prediction or (sample.confidence or 0.0) < least:
+    if least is None or _is_blind(sample) or not sample.prediction or (sample.confidence or 0.0) < least:
         return {}
     return {"prefill": sample.prediction, "model_version": sample.model_version}
+
+
+def _is_blind(sample: Sample) -> bool:
+    """Whether a reading has to be independent of what anybody said before."""
+    return sample.split == Split.TEST or sample.opinions > 0
+
+
+def _reported(samples: list[Sample], mode: str) -> defaultdict[int, list[str]]:
+    told: defaultdict[int, list[str]] = defaultdict(list)
+    if mode != Mode.VERIFY:
+        return told
+    open_eyed = [sample.pk for sample in samples if sample.reported and not _is_blind(sample)]
+    said = Report.objects.filter(sample__in=open_eyed).exclude(correction="")
+    for pk, correction in said.order_by("id").values_list("sample", "correction"):
+        if correction not in told[pk] and len(told[pk]) < MOST_REPORTED:
+            told[pk].append(correction)
+    return told

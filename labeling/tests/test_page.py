@@ -12,6 +12,7 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from labeling.models import Assignment, Label, Sample
+from labeling.reports import add_reported
 from labeling.tests.conftest import PASSWORD, drawn
 from ml.models import CaptchaType
 
@@ -442,3 +443,22 @@ def test_the_log_in_page_leads_back(live_server: Any, ada: Any) -> None:
     answer = Client().get("/labeling/shop/")
     assert answer.headers["Location"] == "/accounts/login/?next=/labeling/shop/"
     assert not Assignment.objects.exists()
+
+
+def test_what_a_customer_read_is_shown_beside_the_prediction_and_not_to_the_blind(
+    at_the_page: Callable[[Any], Labeller], ada: Any
+) -> None:
+    add_reported(type_slug="shop", image_bytes=drawn("AC"), read="AB", correction="A<C", reference="solve 1")
+    person = at_the_page(ada)
+    person.open("verify")
+    person.has_an_image()
+    expect(person.page.locator("#reported")).to_have_text("Reported as wrong; read by the customer: A<C")
+    person.open("type")
+    person.has_an_image()
+    expect(person.page.locator("#reported")).to_be_hidden()
+    person.open("verify")
+    person.has_an_image()
+    person.type("AC")
+    person.shows("empty")
+    expect(person.page.locator("#reported")).to_be_hidden()
+    assert person.complaints == []

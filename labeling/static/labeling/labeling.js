@@ -345,6 +345,7 @@ const single = {
     document.querySelector('[data-action="reload"]').hidden = !(item === undefined && this.exhausted) && !item?.failed;
     if (item === undefined) {
       find("stage").replaceChildren();
+      this.reported([]);
       this.field.value = "";
       this.edited();
       show(this.exhausted ? "empty" : "loading", this.exhausted ? "Nothing is left to be read here." : "Loading");
@@ -353,6 +354,7 @@ const single = {
     this.shownAt = performance.now();
     scale(item, STAGE_HEIGHT, find("stage").clientWidth);
     find("stage").replaceChildren(item.image);
+    this.reported(item.reported);
     this.field.value = store.get(`draft/${item.key}`) ?? item.said?.text ?? (item.said ? "" : item.prefill);
     this.edited();
     if (item.failed) show("failed", "The image could not be loaded.");
@@ -362,6 +364,11 @@ const single = {
       else show(outbox.waiting ? "saving" : "ready", outbox.waiting ? "Saving" : "Ready");
     }
     this.focus();
+  },
+  // What customers read who called the answer wrong.
+  reported(texts) {
+    find("reported").hidden = !texts.length;
+    find("reported").textContent = texts.length ? `Reported as wrong; read by the customer: ${texts.join(", ")}` : "";
   },
   focus() {
     if (!document.querySelector("dialog[open]") && document.activeElement !== this.field) this.field.focus();
