@@ -237,7 +237,7 @@ def random_typesetting(rng: np.random.Generator, *, length: int) -> Typesetting:
         setting = replace(setting, spacing=min(setting.spacing, 0.3))
     if plain:
         return setting
-    zigzag = rng.random() < 0.16
+    zigzag = rng.random() < 0.24
     return replace(
         setting,
         size_jitter=rng.uniform(0, 0.25) if rng.random() < 0.4 else 0.0,

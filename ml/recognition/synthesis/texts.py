@@ -45,7 +45,7 @@ def random_text(rng: np.random.Generator) -> str:
     length = _weighted(rng, _LENGTHS)
     text = "".join(alphabet[i] for i in rng.integers(0, len(alphabet), length))
     # Doubled characters are the hard case of CTC (they need a blank between), so draw them more often.
-    if length > 1 and rng.random() < 0.08:
+    if length > 1 and rng.random() < 0.2:
         at = int(rng.integers(0, length - 1))
         text = text[:at] + text[at] * 2 + text[at + 2 :]
     return text
