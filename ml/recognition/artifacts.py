@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 
 from ml.recognition.charset import BLANK, Alphabet
 from ml.recognition.images import InputSize
+from ml.recognition.looks import PLAIN, Look
 
 SUMS_FILE = "SHA256SUMS"
 SPEC_FILE = "spec.json"
@@ -49,6 +50,10 @@ class ReaderSpec:
     """Lengths of the text, hard constraints on decoding; None leaves them free."""
     arithmetic: bool = False
     """The text is a sum and the answer its value."""
+    looks: tuple[Look, ...] = (PLAIN,)
+    """How a picture is shown to the network, once or several times; the first time as it is."""
+    expectation: float = 0.0
+    """Weight of what issuers usually write, beside what is seen; for a reader of types that nobody knows."""
     temperature: float = 1.0
     min_confidence: float = 0.0
     dataset: Mapping[str, Any] = field(default_factory=dict)
@@ -73,10 +78,14 @@ class ReaderSpec:
         try:
             fields["alphabet"] = Alphabet(fields["alphabet"])
             fields["input"] = InputSize(**fields["input"])
+            if "looks" in fields:
+                fields["looks"] = tuple(Look(**look) for look in fields["looks"])
             spec = cls(**fields)
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{SPEC_FILE}: {error}") from error
         _check_common(spec)
+        _require(spec.looks[:1] == (PLAIN,), "looks", "a list that begins with a picture as it is")
+        _require(0 <= spec.expectation <= 2, "expectation", "between 0 and 2")
         for name in ("min_length", "max_length"):
             length = getattr(spec, name)
             _require(length is None or (_is_int(length) and length > 0), name, "a positive number or null")

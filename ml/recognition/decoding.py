@@ -8,15 +8,16 @@ calibrates them (Guo et al. 2017). Where constraints leave characters out, it is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.recognition import arithmetic, viterbi
+from ml.recognition import arithmetic, issuers, viterbi
 from ml.recognition.charset import BLANK, Alphabet
 from ml.recognition.constraints import NUMERIC, Constraints
 
@@ -28,11 +29,14 @@ __all__ = [
     "collapse",
     "constrained_decode",
     "greedy_decode",
+    "joint_decode",
     "log_softmax",
     "text_probability",
 ]
 
 Scores = NDArray[np.floating]
+_UNLIKELY = 1e-12
+"""Least probability that one look may give to what the others see."""
 NEGLIGIBLE = 1e-9
 """Probability that a text's confidence may neglect."""
 _DIGIT, _LETTER = 1, 2
@@ -88,6 +92,63 @@ def constrained_decode(
     if not plan.obeyed_by(alphabet.decode(collapse(path or []))):
         path = viterbi.best_path(logits / temperature, plan.search)
     return None if path is None else _reading(logits, path, alphabet, temperature, plan.columns)
+
+
+def joint_decode(
+    looks: Sequence[Scores], alphabet: Alphabet, constraints: Constraints, *, expectation: float = 0.0
+) -> Reading | None:
+    """The text that several looks at one picture make likeliest together; None when none is plausible.
+
+    Each look proposes its best text, and its best within each of the issuers' alphabets. Of these wins the
+    one with the highest mean log-probability, to which `expectation` times `issuers.surprise` is added where
+    the constraints leave all characters open. The confidence is the probability that the looks give to all
+    proposals on average, shared out by that sum.
+
+    Args:
+        looks: (frames, alphabet.size) floats each, divided by the temperature.
+    """
+    plan = _plan(alphabet, constraints)
+    proposals: dict[tuple[int, ...], tuple[Scores, list[int]]] = {}
+    for logits in looks:
+        for path in _proposed(logits, alphabet, plan):
+            proposals.setdefault(tuple(collapse(path)), (logits, path))
+    if not proposals:
+        return None
+    posteriors = [_posteriors(logits, plan.columns) for logits in looks]
+    weight = expectation if plan.columns is None else 0.0
+    covered, scores = 0.0, []
+    for labels in proposals:
+        seen = [max(text_probability(rows, labels), _UNLIKELY) for rows in posteriors]
+        covered += sum(seen) / len(seen)
+        expected = weight * issuers.surprise(alphabet.decode(labels)) if weight and labels else 0.0
+        scores.append(sum(map(math.log, seen)) / len(seen) + expected)
+    best = scores.index(max(scores))
+    logits, path = list(proposals.values())[best]
+    share = 1 / sum(math.exp(score - scores[best]) for score in scores)
+    confidence = min(1.0, share * covered)
+    return replace(_reading(logits, path, alphabet, 1.0, plan.columns), confidence=confidence)
+
+
+def _proposed(logits: Scores, alphabet: Alphabet, plan: _Plan) -> Iterator[list[int]]:
+    """Paths of the best text that obeys the plan, and of the best within each issuers' alphabet that does."""
+    path: list[int] | None = logits.argmax(axis=1).tolist()
+    if not plan.obeyed_by(alphabet.decode(collapse(path or []))):
+        path = viterbi.best_path(logits, plan.search)
+    if path is not None:
+        yield path
+    if plan.columns is not None:
+        return
+    # (alphabets, frames): the best class of each frame among those of each alphabet.
+    within = np.where(_issuers_masks(alphabet)[:, None], logits[None], -np.inf).argmax(axis=2)
+    for narrowed in np.unique(within, axis=0).tolist():
+        if plan.obeyed_by(alphabet.decode(collapse(narrowed))):
+            yield narrowed
+
+
+@lru_cache(maxsize=64)
+def _issuers_masks(alphabet: Alphabet) -> NDArray[np.bool_]:
+    """(alphabets, alphabet.size): the classes that each of the issuers' alphabets leaves."""
+    return np.stack([alphabet.mask(characters) for characters in issuers.alphabets()])
 
 
 def collapse(path: Sequence[int]) -> list[int]:
@@ -146,11 +207,7 @@ def _reading(
     columns: NDArray[np.intp] | None,
 ) -> Reading:
     """The reading of a path; probabilities are taken among `columns` (all: None)."""
-    probabilities = logits / temperature
-    probabilities -= probabilities.max(axis=1, keepdims=True)
-    np.exp(probabilities, out=probabilities)
-    among = probabilities if columns is None else probabilities[:, columns]
-    probabilities /= among.sum(axis=1, keepdims=True)
+    probabilities = _posteriors(logits / temperature, columns)
     labels: list[int] = []
     peaks: list[float] = []
     previous = BLANK
@@ -166,6 +223,14 @@ def _reading(
     text = alphabet.decode(labels)
     confidence = min(text_probability(probabilities, labels), 1.0)
     return Reading(text, confidence, tuple(map(CharacterReading, text, peaks)))
+
+
+def _posteriors(logits: Scores, columns: NDArray[np.intp] | None) -> Scores:
+    """Probabilities of the classes in each frame, given that it is one of `columns` (all: None)."""
+    probabilities: Scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+    among = probabilities if columns is None else probabilities[:, columns]
+    probabilities /= among.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 @dataclass(frozen=True)

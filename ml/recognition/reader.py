@@ -6,6 +6,7 @@ Open them after a server has forked: a session's threads do not survive a fork.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,14 +20,17 @@ from PIL import Image
 from ml.recognition import arithmetic, artifacts
 from ml.recognition.artifacts import ArtifactError, ReaderSpec, TypesSpec
 from ml.recognition.charset import Alphabet
-from ml.recognition.decoding import Constraints, Reading, constrained_decode, greedy_decode
+from ml.recognition.decoding import Constraints, Reading, constrained_decode, greedy_decode, joint_decode
 from ml.recognition.images import fit
+from ml.recognition.looks import shown
 
 INPUT, OUTPUT = "images", "logits"
 _ANYTHING = Constraints()
 _SUM = Constraints(alphabet=frozenset(arithmetic.CHARACTERS))
 _LARGEST_RUN = 16
 """Images a run: ONNX Runtime keeps the memory of the largest one, 35 MiB for 64 and no faster."""
+Looks = Sequence[NDArray[np.float32]]
+"""Logits (frames, classes) of each look at one picture."""
 Spec = TypeVar("Spec", ReaderSpec, TypesSpec)
 
 
@@ -59,30 +63,42 @@ class Reader:
 
         `prepared` is the picture as `fit` gave it for this reader's input size, if that was done already.
         """
+        return self.decode(self.look(image, prepared), constraints)
+
+    def look(self, image: Image.Image, prepared: NDArray[np.uint8] | None = None) -> Looks:
+        """The logits of an RGB picture, (frames, classes) float32, for each of the spec's looks at it.
+
+        `prepared` as for `read`; the first look is at the picture as it is.
+        """
         if prepared is None:
             prepared = fit(image, self.spec.input)
-        return self.decode(self.logits(prepared[None])[0], constraints)
+        inputs = (prepared, *(shown(image, self.spec.input, look) for look in self.spec.looks[1:]))
+        return tuple(self.logits(one[None])[0] for one in inputs)
 
-    def decode(self, logits: NDArray[np.float32], constraints: Constraints = _ANYTHING) -> Reading | None:
-        """The text of one picture's logits (frames, classes), None where no plausible one is left.
+    def decode(
+        self, looks: Looks, constraints: Constraints = _ANYTHING, *, temperature: float | None = None
+    ) -> Reading | None:
+        """The text of one picture's logits, (frames, classes) a look; None where no plausible one is left.
 
-        The spec's own lengths and case hold besides `constraints`.
+        The spec's own lengths and case hold besides `constraints`. `temperature` is for trying another one.
         """
-        scaled = logits / np.float32(self.spec.temperature)
+        scaled = [logits / np.float32(temperature or self.spec.temperature) for logits in looks]
         alphabet = self._alphabet
         if self._folding is not None:
-            scaled = self._folding.fold(scaled)
+            scaled = [self._folding.fold(logits) for logits in scaled]
             alphabet = self._folding.spelled(constraints)
         combined = _with_spec(constraints, self.spec)
         if combined is None:
             return None
+        if len(scaled) > 1 or self.spec.expectation:
+            return joint_decode(scaled, alphabet, combined, expectation=self.spec.expectation)
         if combined == _ANYTHING:
-            return greedy_decode(scaled, alphabet)
-        return constrained_decode(scaled, alphabet, combined)
+            return greedy_decode(scaled[0], alphabet)
+        return constrained_decode(scaled[0], alphabet, combined)
 
-    def sees_nothing(self, logits: NDArray[np.float32]) -> bool:
-        """Whether the logits of one picture show no character at all."""
-        return not logits.argmax(axis=1).any()
+    def sees_nothing(self, looks: Looks) -> bool:
+        """Whether the logits of one picture show no character at all as it is."""
+        return not looks[0].argmax(axis=1).any()
 
 
 @dataclass(frozen=True, slots=True)

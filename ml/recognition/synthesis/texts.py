@@ -1,31 +1,14 @@
 """What is written on a drawn captcha: random strings over the alphabets real captchas use, and sums."""
 
-import string
 from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 
+from ml.recognition.issuers import ALPHABETS, DIGITS, UNAMBIGUOUS, UPPER
+
 Choice = TypeVar("Choice")
 
-DIGITS = string.digits
-UPPER = string.ascii_uppercase
-LOWER = string.ascii_lowercase
-# Issuers leave out what people confuse; which characters differs by issuer.
-UNAMBIGUOUS_UPPER = "".join(c for c in UPPER if c not in "IOQ")
-UNAMBIGUOUS = "".join(c for c in UPPER + DIGITS if c not in "IO01L")
-
-_ALPHABETS = (
-    (0.22, DIGITS),
-    (0.14, UPPER),
-    (0.05, UNAMBIGUOUS_UPPER),
-    (0.13, UPPER + DIGITS),
-    (0.13, UNAMBIGUOUS),
-    (0.10, UPPER + LOWER + DIGITS),
-    (0.06, UPPER + LOWER),
-    (0.08, LOWER),
-    (0.09, LOWER + DIGITS),
-)
 _LENGTHS = (
     (0.03, 2),
     (0.05, 3),
@@ -41,7 +24,7 @@ _LENGTHS = (
 
 
 def random_text(rng: np.random.Generator) -> str:
-    alphabet = _weighted(rng, _ALPHABETS)
+    alphabet = _weighted(rng, ALPHABETS)
     length = _weighted(rng, _LENGTHS)
     text = "".join(alphabet[i] for i in rng.integers(0, len(alphabet), length))
     # Doubled characters are the hard case of CTC (they need a blank between), so draw them more often.

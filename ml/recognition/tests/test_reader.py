@@ -79,7 +79,7 @@ def test_without_case_a_letter_unsure_of_its_case_is_sure(tmp_path: Path) -> Non
     logits = np.zeros((3, SMALL_AND_CAPITAL.size), np.float32)
     logits[[0, 2], 0] = 20
     logits[1, SMALL_AND_CAPITAL.encode("Bb")] = 20
-    reading = reader.decode(logits)
+    reading = reader.decode([logits])
     assert reading is not None
     assert reading.text == "B"
     assert reading.confidence > 0.99
@@ -105,8 +105,8 @@ def test_without_case_the_hint_decides_the_spelling(
 
 def test_an_empty_picture_is_seen_to_be_empty(tmp_path: Path) -> None:
     reader = Reader(write_reader(tmp_path / "1"))
-    assert reader.sees_nothing(reader.logits(fit(picture(""), INPUT)[None])[0])
-    assert not reader.sees_nothing(reader.logits(fit(picture("A"), INPUT)[None])[0])
+    assert reader.sees_nothing(reader.look(picture("")))
+    assert not reader.sees_nothing(reader.look(picture("A")))
 
 
 def test_the_type_model_names_a_known_type(tmp_path: Path) -> None:

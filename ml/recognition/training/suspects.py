@@ -15,7 +15,7 @@ from ml.recognition.audit.reading import same
 from ml.recognition.audit.state import Results
 from ml.recognition.datasets import Example, k_folds
 from ml.recognition.decoding import Constraints, log_softmax, text_probability
-from ml.recognition.images import fit, open_image
+from ml.recognition.images import open_image
 from ml.recognition.metrics import interval
 from ml.recognition.reader import Reader
 from ml.recognition.training import tuning
@@ -80,8 +80,8 @@ def label_probability(reader: Reader, logits: np.ndarray, label: str) -> float:
 
 def _judged(reader: Reader, example: Example) -> dict[str, Any]:
     image = open_image(example.path.read_bytes())
-    logits = reader.logits(fit(image, reader.spec.input)[None])[0]
-    reading = reader.decode(logits, Constraints(math=reader.spec.arithmetic))
+    looks = reader.look(image)
+    reading = reader.decode(looks, Constraints(math=reader.spec.arithmetic))
     text, confidence = (reading.text, reading.confidence) if reading else ("", 0.0)
     return {
         "agrees": same(text, example.label, any_case=not reader.spec.case_sensitive),
@@ -91,6 +91,6 @@ def _judged(reader: Reader, example: Example) -> dict[str, Any]:
             "label": example.label,
             "read": text,
             "confidence": round(confidence, 6),
-            "label_probability": round(label_probability(reader, logits, example.label), 6),
+            "label_probability": round(label_probability(reader, looks[0], example.label), 6),
         },
     }

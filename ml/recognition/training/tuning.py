@@ -21,12 +21,12 @@ from ml.recognition.charset import GENERAL_ALPHABET, Alphabet
 from ml.recognition.datasets import Example, content_hash, hash_bytes, split
 from ml.recognition.decoding import greedy_decode
 from ml.recognition.images import ImageError, InputSize, fit, open_image
+from ml.recognition.issuers import DIGITS, LOWER, UPPER
 from ml.recognition.label_checks import FEWEST
 from ml.recognition.metrics import summarize, thresholds
 from ml.recognition.networks import copy_weights, reader_network
 from ml.recognition.reader import Reader
 from ml.recognition.synthesis import stream
-from ml.recognition.synthesis.texts import DIGITS, LOWER, UPPER
 from ml.recognition.training import packaging
 from ml.recognition.training.batches import Pair, in_order, readable
 from ml.recognition.training.fitting import Checkpoint, Fit, Progress, TrainConfig
