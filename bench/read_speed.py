@@ -118,12 +118,12 @@ def measure_ours(
     data = [example.path.read_bytes() for example in examples]
     opened = [open_image(one) for one in data]
     prepared = [fit(one, size) for one in opened]
-    looks = [reader.look(*pair) for pair in zip(opened, prepared, strict=True)]
+    looks = [[reader.logits(one[None])[0]] for one in prepared]
     stages = {
         "decode": cpu_ms(open_image, data)[0],
         "fit": cpu_ms(lambda image: fit(image, size), opened)[0],
         "type": 0.0,
-        "network": cpu_ms(lambda pair: reader.look(*pair), list(zip(opened, prepared, strict=True)))[0],
+        "network": cpu_ms(lambda array: reader.logits(array[None]), prepared)[0],
         "decoding": cpu_ms(reader.decode, looks)[0],
     }
     if recognizer.types is not None and captcha_type is None:

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from ml.recognition import arithmetic
 from ml.recognition.arithmetic import NotArithmetic
 from ml.recognition.decoding import CharacterReading, Constraints, Reading
 from ml.recognition.images import MAX_BYTES, MAX_PIXELS, fit, open_image
-from ml.recognition.reader import Looks, Reader, TypeClassifier
+from ml.recognition.reader import Reader, TypeClassifier
 
 GENERAL = "general"
 _ANYTHING = Constraints()
@@ -90,7 +94,7 @@ class Recognizer:
         typed = perf_counter()
         if prepared is None or size != reader.spec.input:
             prepared = fit(image, reader.spec.input)
-        reading, answer = _solve(reader, reader.look(image, prepared), constraints)
+        reading, answer = _solve(reader, image, prepared, constraints)
         _check_confidence(reading.confidence, reader.spec.min_confidence, min_confidence)
         done = perf_counter()
         return Recognition(
@@ -118,13 +122,15 @@ class Recognizer:
         return self.general, GENERAL
 
 
-def _solve(reader: Reader, looks: Looks, constraints: Constraints) -> tuple[Reading, str]:
+def _solve(
+    reader: Reader, image: Image.Image, prepared: NDArray[np.uint8], constraints: Constraints
+) -> tuple[Reading, str]:
     """The text and the answer that `constraints` allow."""
     spec = reader.spec
     is_sum = spec.arithmetic or constraints.math
     # What is asked of a sum is asked of its value.
-    reading = reader.decode(looks, Constraints(math=True) if is_sum else constraints)
-    if reader.sees_nothing(looks) or (reading is not None and not reading.text):
+    reading = reader.read(image, Constraints(math=True) if is_sum else constraints, prepared)
+    if reading is not None and not reading.text:
         raise Unsolvable("not a captcha: no text found", "not_a_captcha")
     if reading is None:
         if is_sum:

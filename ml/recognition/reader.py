@@ -29,6 +29,8 @@ _ANYTHING = Constraints()
 _SUM = Constraints(alphabet=frozenset(arithmetic.CHARACTERS))
 _LARGEST_RUN = 16
 """Images a run: ONNX Runtime keeps the memory of the largest one, 35 MiB for 64 and no faster."""
+SURE = 0.98
+"""Confidence from which one look at a picture is enough."""
 Looks = Sequence[NDArray[np.float32]]
 """Logits (frames, classes) of each look at one picture."""
 Spec = TypeVar("Spec", ReaderSpec, TypesSpec)
@@ -61,27 +63,33 @@ class Reader:
     ) -> Reading | None:
         """The text of an RGB picture, None where `constraints` leave no plausible one.
 
-        `prepared` is the picture as `fit` gave it for this reader's input size, if that was done already.
-        """
-        return self.decode(self.look(image, prepared), constraints)
-
-    def look(self, image: Image.Image, prepared: NDArray[np.uint8] | None = None) -> Looks:
-        """The logits of an RGB picture, (frames, classes) float32, for each of the spec's looks at it.
-
-        `prepared` as for `read`; the first look is at the picture as it is.
+        It is looked at again, in the spec's other ways, where the first look leaves doubt. Where nothing at
+        all is seen the text is empty, whatever the constraints. `prepared` is the picture as `fit` gave it
+        for this reader's input size, if that was done already.
         """
         if prepared is None:
             prepared = fit(image, self.spec.input)
-        inputs = (prepared, *(shown(image, self.spec.input, look) for look in self.spec.looks[1:]))
+        first = self.logits(prepared[None])[0]
+        reading = self.decode((first,), constraints)
+        if len(self.spec.looks) == 1 or (reading is not None and reading.confidence >= SURE):
+            return reading
+        others = (shown(image, self.spec.input, look) for look in self.spec.looks[1:])
+        return self.decode((first, *(self.logits(one[None])[0] for one in others)), constraints)
+
+    def look(self, image: Image.Image) -> Looks:
+        """The logits of an RGB picture, (frames, classes) float32, for each of the spec's looks at it."""
+        inputs = (shown(image, self.spec.input, look) for look in self.spec.looks)
         return tuple(self.logits(one[None])[0] for one in inputs)
 
     def decode(
         self, looks: Looks, constraints: Constraints = _ANYTHING, *, temperature: float | None = None
     ) -> Reading | None:
-        """The text of one picture's logits, (frames, classes) a look; None where no plausible one is left.
+        """What one picture's logits say, (frames, classes) for each look; else as for `read`.
 
         The spec's own lengths and case hold besides `constraints`. `temperature` is for trying another one.
         """
+        if not looks[0].argmax(axis=1).any():
+            return Reading("", 1.0, ())
         scaled = [logits / np.float32(temperature or self.spec.temperature) for logits in looks]
         alphabet = self._alphabet
         if self._folding is not None:
@@ -95,10 +103,6 @@ class Reader:
         if combined == _ANYTHING:
             return greedy_decode(scaled[0], alphabet)
         return constrained_decode(scaled[0], alphabet, combined)
-
-    def sees_nothing(self, looks: Looks) -> bool:
-        """Whether the logits of one picture show no character at all as it is."""
-        return not looks[0].argmax(axis=1).any()
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,23 @@ def test_a_reader_looks_as_often_as_its_spec_says(tmp_path: Path) -> None:
     np.testing.assert_array_equal(looks[0], Reader(write_reader(tmp_path / "2")).look(picture("A1"))[0])
 
 
+def test_a_second_look_is_taken_in_doubt_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sure = Reader(write_reader(tmp_path / "1", looks=THREE))
+    unsure = Reader(write_reader(tmp_path / "2", looks=THREE, logits_scale=6))
+    runs: list[int] = []
+    logits = Reader.logits
+
+    def counted(reader: Reader, batch: np.ndarray) -> np.ndarray:
+        runs.append(len(batch))
+        return logits(reader, batch)
+
+    monkeypatch.setattr(Reader, "logits", counted)
+    sure.read(picture("A1"))
+    assert len(runs) == 1
+    unsure.read(picture("A1"))
+    assert len(runs) == 4
+
+
 @pytest.mark.parametrize(
     "fields", [{"looks": ()}, {"looks": (Look(stretch=1.5),)}, {"expectation": 3.0}, {"expectation": -1.0}]
 )
