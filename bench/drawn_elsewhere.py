@@ -77,13 +77,14 @@ def django_drawer(_: str) -> tuple[str, bytes]:
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)
-    from captcha.models import CaptchaStore
     from captcha.views import captcha_image
+    from django.apps import apps
     from django.test import RequestFactory
 
-    key = CaptchaStore.generate_key()
+    store = apps.get_model("captcha", "CaptchaStore")
+    key = store.generate_key()
     response = captcha_image(RequestFactory().get("/"), key)
-    return CaptchaStore.objects.get(hashkey=key).challenge.strip(), response.content
+    return store._default_manager.get(hashkey=key).challenge.strip(), response.content
 
 
 def multicolour_drawer(_: str) -> tuple[str, bytes]:
@@ -97,7 +98,9 @@ def multicolour_drawer(_: str) -> tuple[str, bytes]:
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=700)
     parser.add_argument("--draw", choices=PACKAGES, help=argparse.SUPPRESS)

@@ -37,6 +37,7 @@ from ml.recognition.charset import Alphabet
 from ml.recognition.datasets import Example, load_folder, split
 from ml.recognition.decoding import Constraints, constrained_decode
 from ml.recognition.images import open_image
+from ml.recognition.looks import PLAIN, THREE
 from ml.recognition.metrics import wilson_interval
 from ml.recognition.reader import Reader
 
@@ -53,7 +54,7 @@ UNLABELLED = 600
 ABLATION: dict[str, dict[str, Any]] = {
     "labels alone, no general reader": {
         "start": False, "layer_rates": False, "averaging": 0.0, "synthesis": 0.0, "restyled": 0.0,
-        "spliced": 0.0, "unlabelled": False,
+        "spliced": 0.0, "unlabelled": False, "looks": (PLAIN,),
     },
     "from the general reader": {"start": True},
     "rates by layer": {"layer_rates": True},
@@ -62,6 +63,7 @@ ABLATION: dict[str, dict[str, Any]] = {
     "in the type's colours": {"restyled": 0.5},
     "spliced captchas": {"spliced": 0.25},
     "images without labels": {"unlabelled": True},
+    "looking again in doubt": {"looks": THREE},
 }  # fmt: skip
 
 

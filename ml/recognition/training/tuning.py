@@ -72,6 +72,7 @@ def train_reader(
     config = config or TrainConfig()
     training, validation, held_out = parts(examples, config)
     spec = spec_of_labels(slug, version, [example.label for example in examples], config.size)
+    spec = replace(spec, looks=config.looks)
     out.mkdir(parents=True, exist_ok=True)
     network = starting_network(spec, [example.label for example in examples], start)
     pairs, checks = _labelled(training, spec, config), _labelled(validation, spec, config)
