@@ -81,7 +81,7 @@ def django_drawer(_: str) -> tuple[str, bytes]:
     from django.apps import apps
     from django.test import RequestFactory
 
-    store = apps.get_model("captcha", "CaptchaStore")
+    store = {model.__name__: model for model in apps.get_models()}["CaptchaStore"]
     key = store.generate_key()
     response = captcha_image(RequestFactory().get("/"), key)
     return store._default_manager.get(hashkey=key).challenge.strip(), response.content

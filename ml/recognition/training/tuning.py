@@ -304,7 +304,7 @@ def _dataset(
         "n_train": len(training),
         "n_validation": len(validation),
         "n_held_out": len(held_out),
-        "config": {key: value for key, value in asdict(config).items() if key != "size"},
+        "config": {key: value for key, value in asdict(config).items() if key not in ("size", "looks")},
     }
 
 
