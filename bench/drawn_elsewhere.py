@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 # multicolorcaptcha asks for no more than Pillow, which is here.
 PACKAGES = {
@@ -81,7 +82,7 @@ def django_drawer(_: str) -> tuple[str, bytes]:
     from django.apps import apps
     from django.test import RequestFactory
 
-    store = {model.__name__: model for model in apps.get_models()}["CaptchaStore"]
+    store: Any = {model.__name__: model for model in apps.get_models()}["CaptchaStore"]
     key = store.generate_key()
     response = captcha_image(RequestFactory().get("/"), key)
     return store._default_manager.get(hashkey=key).challenge.strip(), response.content
