@@ -39,3 +39,14 @@ def interpreter_for(kind: Kind, args: Sequence[str] = ()) -> str:
     elif find_spec("tensorflow"):  # looked for, not imported: a worker may live in the training environment
         return sys.executable
     raise NoTrainingPython(kind, args)
+
+
+def command_to_type(kind: Kind, args: Sequence[str]) -> str:
+    """The line that runs such a job where no button can; empty where one can."""
+    if settings.CELERY_BROKER_URL:  # the workers' environment decides, which is not seen from here
+        return ""
+    try:
+        interpreter_for(kind, args)
+    except NoTrainingPython as missing:
+        return missing.command
+    return ""

@@ -3,6 +3,7 @@
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -24,6 +25,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
     run = visible_run(request, pk)
     context = {
         "run": run,
+        "state_url": reverse("jobs:state", args=[pk]),
         "shown": selectors.as_shown(run),
         "may_cancel": selectors.may_cancel(request.user, run),
     }

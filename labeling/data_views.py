@@ -12,16 +12,21 @@ from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labeling import datasets, exporting, importing, selectors, services
+from jobs.interpreters import NoTrainingPython
+from jobs.selectors import as_shown, may_cancel
+from jobs.services import AlreadyRunning, recover_lost
+from labeling import datasets, exporting, importing, selectors, services, training
 from labeling.models import Dataset, Sample
 from labeling.predictions import refresh_predictions
 from labeling.rules import LabelRules, RuleBroken
 from labeling.views import send_image, visible_type
-from ml.models import CaptchaType
+from ml.models import CaptchaType, ModelVersion
+from ml.services import RegistryError
 
 IMPORT_SECONDS = 10.0
 """An archive is taken in over several requests, each well within a worker's time limit."""
@@ -101,8 +106,23 @@ def datasets_(request: HttpRequest, slug: str) -> HttpResponse:
         "facts": facts,
         "most": most,
         "formats": exporting.FORMATS.values(),
+        **_training(request, captcha_type, frozen[0] if frozen else None),
     }
     return render(request, "labeling/datasets.html", context)
+
+
+def _training(request: HttpRequest, captcha_type: CaptchaType, newest: Dataset | None) -> dict[str, Any]:
+    """What the page shows of the last training, and of what came out of it."""
+    run = training.last_training(captcha_type)
+    return {
+        "run": run,
+        "shown": as_shown(run) if run else None,
+        "state_url": reverse("labeling:training-state", args=[captcha_type.slug]),
+        "may_cancel": run is not None and may_cancel(request.user, run),
+        "candidate": training.candidate_of(captcha_type),
+        "may_promote": training.may_promote(request.user, captcha_type),
+        "command": training.command_to_type(captcha_type, newest),
+    }
 
 
 @require_POST
@@ -116,6 +136,63 @@ def freeze(request: HttpRequest, slug: str) -> HttpResponse:
     else:
         said = "was frozen" if new else "holds the same content already; nothing new was frozen"
         messages.success(request, f"Data set {dataset.number} {said}.")
+    return redirect("labeling:datasets", slug)
+
+
+@require_POST
+@login_required
+def train(request: HttpRequest, slug: str) -> HttpResponse:
+    captcha_type = managed_type(request, slug)
+    try:
+        _, dataset = training.train(captcha_type=captcha_type, by=request.user)
+    except datasets.CannotFreeze as error:
+        messages.error(request, str(error))
+    except AlreadyRunning:
+        messages.error(request, "A training of this type is under way.")
+    except NoTrainingPython as missing:
+        messages.error(request, str(missing))
+    else:
+        messages.success(request, f"A training on data set {dataset.number} was started.")
+    return redirect("labeling:datasets", slug)
+
+
+@require_safe
+@never_cache
+def training_state(request: HttpRequest, slug: str) -> HttpResponse:
+    """How far the last training is, for the page that looks every second."""
+    if not request.user.is_authenticated:
+        raise Http404
+    captcha_type = managed_type(request, slug)
+    recover_lost()
+    run = training.last_training(captcha_type)
+    if run is None:
+        raise Http404
+    return JsonResponse(as_shown(run))
+
+
+@require_POST
+@login_required
+def promote(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let a candidate serve, by the gate, or against it with a reason."""
+    captcha_type = managed_type(request, slug)
+    number = _start(request.POST.get("version", ""))
+    if not training.may_promote(request.user, captcha_type):
+        raise Http404
+    try:
+        promoted = training.promote_and_read(
+            captcha_type=captcha_type,
+            number=number,
+            reason=request.POST.get("reason", "").strip()[:300],
+            force=request.POST.get("force") == "1",
+            by=request.user,
+        )
+    except ModelVersion.DoesNotExist as error:
+        raise Http404 from error
+    except RegistryError as error:
+        messages.error(request, str(error))
+    else:
+        names = ", ".join(map(str, promoted))
+        messages.success(request, f"{names} serves now, and reads the images that wait.")
     return redirect("labeling:datasets", slug)
 
 

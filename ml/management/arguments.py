@@ -1,5 +1,6 @@
 """What several commands take: folders of labelled images, a progress bar, the training packages."""
 
+import csv
 import os
 import sys
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from jobs.progress import report
 from ml.recognition.datasets import IMAGE_SUFFIXES, DatasetError, Example, load_folder
 
 
@@ -51,14 +53,29 @@ def progress(items: Iterable[Any], total: int) -> Iterable[Any]:
 
 
 class TrainingBar:
-    """A progress bar over one training run, which reports its share done and a line of figures."""
+    """A progress bar over one training run, which reports its share done and a line of figures.
 
-    def __init__(self, title: str) -> None:
+    `table`: the CSV that the run writes as it goes; its newest row is told to the job that this may be.
+    """
+
+    def __init__(self, title: str, table: Path | None = None) -> None:
+        self._table = table
         self._bar = tqdm(total=1.0, desc=title, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}")
 
     def __call__(self, share: float, line: str) -> None:
         self._bar.update(share - self._bar.n)
         self._bar.write(f"{share:4.0%}  {line}", file=sys.stderr)
+        report(round(share * 100), 100, line, **self._figures())
+
+    def _figures(self) -> dict[str, float]:
+        """The point of the curves that the newest row makes; none where there is no such table."""
+        if self._table is None or not self._table.is_file():
+            return {}
+        with self._table.open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        row = rows[-1] if rows else {}
+        names = {"step": "steps", "loss": "loss", "validation exact match": "validation_exact_match"}
+        return {name: float(row[column]) for name, column in names.items() if column in row}
 
     def close(self) -> None:
         self._bar.close()

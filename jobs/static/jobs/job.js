@@ -55,7 +55,10 @@ async function look() {
       if (answer.ok) {
         const run = await answer.json();
         show(run);
-        if (run.ended) return;
+        if (run.ended) {
+          if (find("job").dataset.reload) location.reload(); // the page has more to show now
+          return;
+        }
       }
     } catch {
       // the network is away; the next look may find it

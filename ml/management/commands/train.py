@@ -123,7 +123,7 @@ class Command(BaseCommand):
         names = ("minutes", "steps", "held_out", "accuracy")
         chosen = {name: options[name] for name in names if options[name] is not None}
         chosen["seed"] = options["seed"]
-        bar = TrainingBar(f"{slug}/{folder.version}")
+        bar = TrainingBar(f"{slug}/{folder.version}", folder.path / "training.csv")
         try:
             if slug == TYPES_SLUG:
                 from ml.recognition.training.types import TypesConfig, train_types
