@@ -78,7 +78,7 @@ def identify(text: str, *, address: str | None) -> ApiKey:
 
     Raises InvalidApiKey, UserSuspended and AddressNotAllowed.
     """
-    if not _KEY.fullmatch(text):
+    if not is_well_formed(text):
         raise InvalidApiKey
     key = lookup.key_by_digest(digest_of(text))
     if key is None:
@@ -89,6 +89,10 @@ def identify(text: str, *, address: str | None) -> ApiKey:
         raise AddressNotAllowed(address)
     _touch(key)
     return key
+
+
+def is_well_formed(text: str) -> bool:
+    return _KEY.fullmatch(text) is not None
 
 
 def require(key: ApiKey, scope: str | None) -> None:

@@ -62,6 +62,11 @@ if SHADOW_PERCENT > 100:
 MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_BYTES", 2 * 1024 * 1024, minimum=1024)
 MAX_IMAGE_PIXELS = env.integer("MAX_IMAGE_PIXELS", 4_000_000, minimum=64)
 
+# For so long images of solves are kept and wrong answers can be reported; 0 keeps none and takes no report.
+REPORT_WINDOW_MINUTES = env.integer("REPORT_WINDOW_MINUTES", 60, minimum=0)
+REFUND_REPORTS_AT_ONCE = env.boolean("REFUND_REPORTS_AT_ONCE")  # else once a labeller confirms
+SOLVED_IMAGES_ROOT = env.path("SOLVED_IMAGES_ROOT", BASE_DIR / "var" / "solved")
+
 # What people label, and the data sets frozen out of it: below neither is anything served as a static file
 SAMPLES_ROOT = env.path("SAMPLES_ROOT", BASE_DIR / "var" / "samples")
 DATASETS_ROOT = env.path("DATASETS_ROOT", BASE_DIR / "var" / "datasets")
@@ -278,7 +283,12 @@ CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.boolean("SECURE_COOKIES", not DEBUG)
 SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", not DEBUG)
-SECURE_REDIRECT_EXEMPT = [r"^health_check$", r"^readyz$"]  # probed over plain HTTP inside the host
+SECURE_REDIRECT_EXEMPT = [
+    r"^health_check$",  # probed over plain HTTP inside the host, like the next
+    r"^readyz$",
+    # The dialects' clients follow a redirect without their body: these refuse plain HTTP in their own words.
+    r"^(createTask|get[A-Z]\w+|report[A-Z]\w+|test|in\.php|res\.php|api/captcha(/.*)?|api/user)$",
+]
 SECURE_HSTS_SECONDS = env.integer("SECURE_HSTS_SECONDS", 0 if DEBUG else 365 * 24 * 3600, minimum=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 if env.boolean("BEHIND_TLS_PROXY"):
@@ -294,6 +304,14 @@ STORAGES = {
     "samples": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": SAMPLES_ROOT},
+    },
+    "solved": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": SOLVED_IMAGES_ROOT,
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
     },
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"

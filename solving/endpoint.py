@@ -1,6 +1,8 @@
 """What the endpoints share that take an image and charge for it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from django.http import HttpResponse
@@ -13,7 +15,7 @@ from solving import services
 from solving.errors import Refused
 from solving.idempotency import Answer, request_hash
 from solving.models import Solve
-from solving.services import Hints, Receipt
+from solving.services import Hints, Receipt, Result
 from solving.throttles import SolveThrottle
 from solving.uploads import drain
 
@@ -39,21 +41,29 @@ class ImageEndpoint(RateLimitMixin, ABC):
 
     def solve(self, image: bytes, hints: Hints, asked: str = "") -> HttpResponse:
         """The response to an image; `asked` is what else tells one request from another."""
+        solve = partial(
+            services.solve,
+            user=self.request.user,
+            image=image,
+            hints=hints,
+            api_key=api_key_of(self.request),
+        )
+        return self.answer_once(solve, self.render, asked, image)
+
+    def answer_once(
+        self, work: Callable[..., Result], render: Callable[[Result], Answer], *asked: bytes | str
+    ) -> HttpResponse:
+        """What `work` gives, rendered; once for each Idempotency-Key, of requests that ask the same."""
         key = self.request.META.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
-            receipt = services.solve(
-                user=self.request.user, image=image, hints=hints, api_key=api_key_of(self.request)
-            )
-            answer = self.render(receipt)
+            answer = render(work())
         else:
-            answer = services.solve_once(
+            answer = services.once(
                 user=self.request.user,
-                image=image,
-                hints=hints,
-                api_key=api_key_of(self.request),
                 key=key,
-                request_hash=request_hash(self.request.path, asked, image),
-                render=self.render,
+                request_hash=request_hash(self.request.path, *asked),
+                work=lambda before_commit: work(before_commit=before_commit),
+                render=render,
             )
         return HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)
 

@@ -101,3 +101,42 @@ class InvalidParameter(SolvingError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
         self.extensions = {"errors": [{"field": field, "message": message}]}
+
+
+class NotReportable(SolvingError):
+    """There was no answer that could be right or wrong."""
+
+    status = 409
+    code = "not_reportable"
+
+    def __init__(self) -> None:
+        super().__init__("This captcha was refused: there is no answer to report.")
+
+
+class AlreadyReported(SolvingError):
+    status = 409
+    code = "already_reported"
+
+    def __init__(self) -> None:
+        super().__init__("This answer was reported before.")
+
+
+class ReportTooLate(SolvingError):
+    """The image is not kept any more, so that nobody could look at it."""
+
+    status = 410
+    code = "report_too_late"
+
+    def __init__(self, minutes: int) -> None:
+        super().__init__(f"An answer can be reported for {minutes} minutes, as long as its image is kept.")
+
+
+class ReportsLimited(SolvingError):
+    """Most of the user's reports turned out wrong."""
+
+    status = 429
+    code = "reports_limited"
+    headers = {"Retry-After": "86400"}
+
+    def __init__(self, notice: str) -> None:
+        super().__init__(notice)

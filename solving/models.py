@@ -21,7 +21,9 @@ def random_id() -> int:
 
 
 class Solve(models.Model):
-    """One image that was read, or refused, and what was charged for it. The image itself is not kept.
+    """One image that was read, or refused, and what was charged for it.
+
+    The image itself is kept only while the answer can be reported (`kept_images`).
 
     It belongs to a credit account, which outlives its user: deleting a user empties `user` and
     leaves what the ledger's entries refer to.
@@ -69,6 +71,58 @@ class Solve(models.Model):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class TaskGroup(models.Model):
+    """Several solves that a dialect's client knows by one id."""
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    solve_ids = models.JSONField()
+    created = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class SolveReport(models.Model):
+    """What its user said about an answer, and what came of it (`reports`)."""
+
+    class Verdict(models.TextChoices):
+        CORRECT = "correct", "correct"
+        INCORRECT = "incorrect", "incorrect"
+
+    class State(models.TextChoices):
+        NOTED = "noted", "noted"  # that an answer was right
+        WAITING = "waiting", "waiting for a labeller"
+        CONFIRMED = "confirmed", "confirmed"  # the answer was wrong
+        REJECTED = "rejected", "rejected"  # the answer was right
+        UNREADABLE = "unreadable", "unreadable"  # nobody can tell
+
+    solve = models.OneToOneField(Solve, on_delete=models.CASCADE, primary_key=True, related_name="report")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    verdict = models.CharField(max_length=9, choices=Verdict)
+    correction = models.CharField(max_length=64, blank=True, help_text="What the user says it shows.")
+    state = models.CharField(max_length=10, choices=State)
+    decided_text = models.CharField(max_length=64, blank=True, help_text="What the labellers agreed on.")
+    refunded = models.PositiveIntegerField(default=0, help_text="Credits.")
+    created = models.DateTimeField(default=timezone.now)
+    decided = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["user", "-created"], name="solve_report_user"),
+            models.Index(
+                fields=["created"], name="solve_report_waiting", condition=models.Q(state="waiting")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pk}: {self.verdict}, {self.state}"
 
 
 class IdempotencyKey(models.Model):

@@ -30,31 +30,38 @@ class RateLimited(Throttled):
         self.rate_limit_headers = headers
 
 
-class WindowThrottle(BaseThrottle):
-    """At most N requests in each window of S seconds, by user or else by address.
+def count_request(scope: str, subject: str) -> dict[str, str]:
+    """Count a request of that user or address; the headers that say what is left, or RateLimited.
 
-    Every answer carries `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
+    They are `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10). A cache that does
+    not answer stops no solving.
     """
+    limit, period = parse_rate(api_settings.DEFAULT_THROTTLE_RATES[scope])
+    now = time.time()
+    window = int(now // period)
+    try:
+        used = _count(f"throttle.{scope}.{subject}.{window}", period)
+    except Exception:
+        logger.exception("the cache that counts requests does not answer")
+        return {}
+    reset = (window + 1) * period - now
+    headers = {
+        "RateLimit-Policy": f'"{scope}";q={limit};w={period}',
+        "RateLimit": f'"{scope}";r={max(limit - used, 0)};t={int(reset) + 1}',
+    }
+    if used > limit:
+        raise RateLimited(wait=reset, headers=headers)
+    return headers
+
+
+class WindowThrottle(BaseThrottle):
+    """At most N requests in each window of S seconds, by user or else by address."""
 
     scope: str
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        """True, or RateLimited. A cache that does not answer stops no solving."""
-        limit, period = parse_rate(api_settings.DEFAULT_THROTTLE_RATES[self.scope])
-        now = time.time()
-        window = int(now // period)
-        try:
-            used = _count(f"throttle.{self.scope}.{self.subject(request)}.{window}", period)
-        except Exception:
-            logger.exception("the cache that counts requests does not answer")
-            return True
-        reset = (window + 1) * period - now
-        headers = {
-            "RateLimit-Policy": f'"{self.scope}";q={limit};w={period}',
-            "RateLimit": f'"{self.scope}";r={max(limit - used, 0)};t={int(reset) + 1}',
-        }
-        if used > limit:
-            raise RateLimited(wait=reset, headers=headers)
+        """True, or RateLimited."""
+        headers = count_request(self.scope, self.subject(request))
         request.rate_limit_headers = headers  # type: ignore[attr-defined]
         return True
 

@@ -1,6 +1,6 @@
 """Addresses of the solving endpoints, relative to the root."""
 
-from django.urls import path, register_converter
+from django.urls import include, path, register_converter
 from django.urls.converters import IntConverter
 
 from solving import api, original
@@ -25,5 +25,6 @@ urlpatterns = [
     path("upload_captcha", original.UploadCaptchaView.as_view(), name="upload_captcha"),
     path("api/v1/solves", api.SolvesView.as_view(), name="solves"),
     path("api/v1/solves/<solve_id:pk>", api.PastSolveView.as_view(), name="solve"),
+    path("", include("solving.dialects.urls")),
     path("api/v1/captcha-types", api.CaptchaTypesView.as_view(), name="captcha-types"),
 ]

@@ -1,0 +1,74 @@
+"""The images of solves, kept for as long as an answer can be reported wrong, and then deleted.
+
+They lie in folders of ten minutes each, so that what is past its time is deleted by the folder: no row says
+where an image is, and one whose solve was never committed goes with the others.
+"""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.core.files.storage.base import Storage
+from django.utils import timezone
+
+from solving.models import Solve
+
+logger = logging.getLogger(__name__)
+
+FOLDER = timedelta(minutes=10)
+
+
+def window() -> timedelta:
+    """How long after its solve an answer can be reported; zero keeps no image and takes no report."""
+    return timedelta(minutes=settings.REPORT_WINDOW_MINUTES)
+
+
+def keep(solve: Solve, image: bytes) -> None:
+    """Keep the image of a solve that is about to be stored. A full disk stops no solving."""
+    if not window():
+        return
+    try:
+        _storage().save(_name(solve), ContentFile(image))
+    except OSError:
+        logger.exception("the image of a solve was not kept")
+
+
+def read(solve: Solve) -> bytes | None:
+    """The bytes as they were sent; None when they are not kept any more."""
+    try:
+        with _storage().open(_name(solve)) as file:
+            return bytes(file.read())
+    except FileNotFoundError:
+        return None
+
+
+def delete_expired() -> int:
+    """Delete every image past its time; how many there were."""
+    storage, deleted = _storage(), 0
+    try:
+        folders, _ = storage.listdir("")
+    except FileNotFoundError:
+        return 0
+    for folder in folders:
+        try:
+            begins = datetime.strptime(folder, "%Y%m%dT%H%M").replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if begins + FOLDER + window() > timezone.now():
+            continue
+        for name in storage.listdir(folder)[1]:
+            storage.delete(f"{folder}/{name}")
+            deleted += 1
+        storage.delete(folder)
+    return deleted
+
+
+def _name(solve: Solve) -> str:
+    minute = solve.created.minute // 10 * 10
+    return f"{solve.created.astimezone(UTC).replace(minute=minute):%Y%m%dT%H%M}/{solve.pk}"
+
+
+def _storage() -> Storage:
+    return storages["solved"]
