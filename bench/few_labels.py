@@ -14,6 +14,7 @@ is a line in --state, and a run that was stopped goes on after the last one.
 
 import argparse
 import json
+import math
 import os
 import random
 import statistics
@@ -38,7 +39,7 @@ from ml.recognition.datasets import Example, load_folder, split
 from ml.recognition.decoding import Constraints, constrained_decode
 from ml.recognition.images import open_image
 from ml.recognition.looks import PLAIN, THREE
-from ml.recognition.metrics import wilson_interval
+from ml.recognition.metrics import expected_calibration_error, wilson_interval
 from ml.recognition.reader import Reader
 
 GENERAL = max(
@@ -192,12 +193,19 @@ def tuned(
 
 
 def judged(reader: Reader, sets: Set, hints: Constraints) -> dict[str, Any]:
-    right = 0
+    """Right answers of n, calibration error, and the share right among the surest 95 %."""
+    confidences, correct = [], []
     for example in sets.test:
-        image = open_image(example.path.read_bytes())
-        reading = reader.read(image, hints) if hints != Constraints() else reader.read(image)
-        right += reading is not None and same(reading.text, example.label)
-    return {"right": right, "n": len(sets.test)}
+        reading = reader.read(open_image(example.path.read_bytes()), hints)
+        confidences.append(reading.confidence if reading else 0.0)
+        correct.append(reading is not None and same(reading.text, example.label))
+    surest = sorted(zip(confidences, correct, strict=True), reverse=True)[: math.ceil(0.95 * len(correct))]
+    return {
+        "right": sum(correct),
+        "n": len(correct),
+        "ece": round(expected_calibration_error(correct, confidences), 4),
+        "surest": round(sum(right for _, right in surest) / len(surest), 4),
+    }
 
 
 def same(text: str, label: str) -> bool:
@@ -260,10 +268,32 @@ def print_table(points: State) -> None:
     print(
         "| mean | |" + "".join(f" {100 * statistics.mean(means.get(title, [0])):.1f} |" for title, _ in heads)
     )
+    print_calibration(points)
     taken = [(point["count"], point["seconds"]) for point in points.points if "seconds" in point]
     for count in sorted({count for count, _ in taken}):
         median = statistics.median(seconds for n, seconds in taken if n == count)
         print(f"{count} labels: {median:.0f} s a training (median)")
+
+
+def print_calibration(points: State) -> None:
+    """Calibration error and the share right among the surest 95 %, means over draws, in per cent."""
+    heads = [
+        (title, key) for title, key in columns(points) if title.startswith("general") or "labels" in title
+    ]
+    print("\nCalibration error · right among the surest 95 %")
+    print("| set |" + "".join(f" {title} |" for title, _ in heads))
+    print("|---|" + "---|" * len(heads))
+    for name in names(points):
+        cells = []
+        for _, key in heads:
+            found = [
+                (point["ece"], point["surest"])
+                for point in points.points
+                if "ece" in point and all(point.get(k) == v for k, v in {"set": name, **key}.items())
+            ]
+            means = [100 * statistics.mean(values) for values in zip(*found, strict=True)]
+            cells.append("{:.1f} · {:.1f}".format(*means) if means else "–")
+        print(f"| {name} |" + "".join(f" {cell} |" for cell in cells))
 
 
 def spread(found: list[float], n: int) -> str:
