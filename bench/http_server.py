@@ -150,13 +150,14 @@ def _is_ready(port: int) -> bool:
         connection.close()
 
 
-def form(field: str, image: bytes) -> bytes:
-    """A multipart body with one file."""
+def form(field: str, *images: bytes) -> bytes:
+    """A multipart body with a file for each image."""
     head = (
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="captcha.jpeg"\r\n'
         "Content-Type: image/jpeg\r\n\r\n"
     )
-    return head.encode() + image + f"\r\n--{BOUNDARY}--\r\n".encode()
+    parts = b"\r\n".join(head.encode() + image for image in images)
+    return parts + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def images_of(folder: Path | None, number: int) -> list[bytes]:

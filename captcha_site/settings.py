@@ -60,6 +60,7 @@ if SHADOW_PERCENT > 100:
     raise ImproperlyConfigured(f"SHADOW_PERCENT={SHADOW_PERCENT} is above 100.")
 
 MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_BYTES", 2 * 1024 * 1024, minimum=1024)
+MAX_BATCH_BYTES = env.integer("MAX_BATCH_BYTES", 16 * 1024 * 1024, minimum=MAX_UPLOAD_BYTES)
 MAX_IMAGE_PIXELS = env.integer("MAX_IMAGE_PIXELS", 4_000_000, minimum=64)
 
 # For so long images of solves are kept and wrong answers can be reported; 0 keeps none and takes no report.

@@ -1,13 +1,14 @@
 """What the endpoints share that take an image and charge for it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from accounts.authentication import UserRequest, api_key_of
@@ -30,25 +31,14 @@ class RateLimitMixin(APIView):
         return response
 
 
-class ImageEndpoint(RateLimitMixin, ABC):
-    """Solves the image of a request, once for each Idempotency-Key."""
+class CostlyEndpoint(RateLimitMixin):
+    """Charges for what it answers, once for each Idempotency-Key."""
 
-    throttle_classes = (SolveThrottle,)
+    throttle_classes: Sequence[type[BaseThrottle]] = (SolveThrottle,)
     key_scopes: ClassVar = {"POST": "solve"}
     request: UserRequest
     costs_credits: Any = True
     """Has it said in every error that nothing was charged."""
-
-    def solve(self, image: bytes, hints: Hints, asked: str = "") -> HttpResponse:
-        """The response to an image; `asked` is what else tells one request from another."""
-        solve = partial(
-            services.solve,
-            user=self.request.user,
-            image=image,
-            hints=hints,
-            api_key=api_key_of(self.request),
-        )
-        return self.answer_once(solve, self.render, asked, image)
 
     def answer_once(
         self, work: Callable[..., Result], render: Callable[[Result], Answer], *asked: bytes | str
@@ -67,6 +57,26 @@ class ImageEndpoint(RateLimitMixin, ABC):
             )
         return HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)
 
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        if response.status_code >= 400:
+            drain(request._request)
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+class ImageEndpoint(CostlyEndpoint, ABC):
+    """Solves the one image of a request."""
+
+    def solve(self, image: bytes, hints: Hints, asked: str = "") -> HttpResponse:
+        """The response to an image; `asked` is what else tells one request from another."""
+        solve = partial(
+            services.solve,
+            user=self.request.user,
+            image=image,
+            hints=hints,
+            api_key=api_key_of(self.request),
+        )
+        return self.answer_once(solve, self.render, asked, image)
+
     def render(self, receipt: Receipt) -> Answer:
         """The answer to a solve; a refusal looks like every other error."""
         solve = receipt.solve
@@ -79,8 +89,3 @@ class ImageEndpoint(RateLimitMixin, ABC):
     @abstractmethod
     def render_solved(self, receipt: Receipt) -> Answer:
         """The answer to a captcha that was read."""
-
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        if response.status_code >= 400:
-            drain(request._request)
-        return super().finalize_response(request, response, *args, **kwargs)

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from ml.recognition.decoding import NUMERIC
 from solving import hints, history
 from solving.models import MAX_ID, Solve
+from solving.services import MAX_BATCH
 
 
 class CharacterSerializer(serializers.Serializer[Any]):
@@ -75,6 +76,35 @@ class ImageFormSerializer(HintsSerializer):
 
 class ImageJsonSerializer(HintsSerializer):
     image = serializers.CharField(help_text="The file's bytes in base64.")
+
+
+class BatchFormSerializer(HintsSerializer):
+    image = serializers.ListField(
+        child=serializers.FileField(), min_length=1, max_length=MAX_BATCH, help_text="The part, repeated."
+    )
+
+
+class BatchJsonSerializer(serializers.Serializer[Any]):
+    images = serializers.ListField(child=ImageJsonSerializer(), min_length=1, max_length=MAX_BATCH)
+
+
+class ItemErrorSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField(help_text="As of a problem: `unsolvable`, `image_truncated`, …")
+    detail = serializers.CharField()
+
+
+class BatchItemSerializer(serializers.Serializer[Any]):
+    outcome = serializers.ChoiceField(
+        choices=("solved", "refused", "failed"), help_text="Only what is solved costs anything."
+    )
+    solve = SolveSerializer(allow_null=True, help_text="As in the history; null where it failed.")
+    error = ItemErrorSerializer(allow_null=True, help_text="Null where it is solved.")
+
+
+class BatchSerializer(serializers.Serializer[Any]):
+    solves = BatchItemSerializer(many=True, help_text="In the order of the images.")
+    charged = serializers.IntegerField(min_value=0, help_text="Credits.")
+    balance = serializers.IntegerField(min_value=0, help_text="Credits that are left.")
 
 
 class OriginalFormSerializer(serializers.Serializer[Any]):

@@ -22,6 +22,8 @@ from solving.errors import AccountGone, NoReader, StillRunning
 from solving.models import Solve
 
 Result = TypeVar("Result")
+MAX_BATCH = 64
+"""Images of one batch."""
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ class RateLimited(Throttled):
         self.rate_limit_headers = headers
 
 
-def count_request(scope: str, subject: str) -> dict[str, str]:
-    """Count a request of that user or address; the headers that say what is left, or RateLimited.
+def count_request(scope: str, subject: str, amount: int = 1) -> dict[str, str]:
+    """Count `amount` requests of that user or address; the headers that say what is left, or RateLimited.
 
     They are `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10). A cache that does
     not answer stops no solving.
@@ -40,7 +40,7 @@ def count_request(scope: str, subject: str) -> dict[str, str]:
     now = time.time()
     window = int(now // period)
     try:
-        used = _count(f"throttle.{scope}.{subject}.{window}", period)
+        used = _count(f"throttle.{scope}.{subject}.{window}", period, amount)
     except Exception:
         logger.exception("the cache that counts requests does not answer")
         return {}
@@ -88,9 +88,9 @@ def parse_rate(rate: str) -> tuple[int, int]:
     return int(number), _SECONDS[period[0]]
 
 
-def _count(key: str, period: int) -> int:
-    """Number of calls with this key so far. Both operations are atomic in every cache of Django's."""
+def _count(key: str, period: int, amount: int) -> int:
+    """How much was counted with this key so far. Both operations are atomic in every cache of Django's."""
     try:
-        return cache.incr(key)
+        return cache.incr(key, amount)
     except ValueError:  # the first of its window, or another process was the first just now
-        return 1 if cache.add(key, 1, period + 1) else cache.incr(key)
+        return amount if cache.add(key, amount, period + 1) else cache.incr(key, amount)

@@ -10,10 +10,11 @@ from io import BytesIO
 from typing import Any
 
 from django.conf import settings
-from django.core.files.uploadedfile import InMemoryUploadedFile
+from django.core.files.uploadedfile import InMemoryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParserError
+from django.utils.datastructures import MultiValueDict
 
 from solving.errors import UploadError
 
@@ -44,18 +45,43 @@ def read_upload(request: HttpRequest) -> Upload:
     Raises UploadError, and Django's SuspiciousOperation where a form has too many parts.
     """
     if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
-        raise UploadError(411, "length_required", "Send the request with a Content-Length, not in chunks.")
+        raise _without_length()
     if request.content_type == "multipart/form-data":
         _check_length(request, settings.MAX_UPLOAD_BYTES + FORM_OVERHEAD)
         return _from_form(request)
     if request.content_type == "application/json":
         _check_length(request, settings.MAX_UPLOAD_BYTES * 4 // 3 + FORM_OVERHEAD)
         return _from_json(request)
-    raise UploadError(
-        415,
-        "unsupported_media_type",
-        "Send multipart/form-data with the file as image, or application/json with image in base64.",
-    )
+    raise _unsupported()
+
+
+def read_uploads(request: HttpRequest, *, most: int) -> list[Upload | UploadError]:
+    """The images of a batch, each with its parameters, in order; or what is wrong with one.
+
+    A form has them as parts named image, and parameters for all of them; JSON as a list `images` of what
+    `read_upload` takes. Raises UploadError for the request as a whole, and Django's SuspiciousOperation.
+    """
+    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        raise _without_length()
+    _check_length(request, settings.MAX_BATCH_BYTES)
+    uploads: list[Upload | UploadError]
+    if request.content_type == "multipart/form-data":
+        form, files = _parsed_form(request, request.read())
+        images = [part.read() for part in _image_parts(files)]
+        parameters = _once_each(form)
+        uploads = [Upload(image, parameters) for image in images]
+    elif request.content_type == "application/json":
+        listed = _parsed_json(request).get("images")
+        if not isinstance(listed, list):
+            raise UploadError(400, "image_missing", "The JSON has no list named images.")
+        uploads = [_from_member(one) for one in listed]
+    else:
+        raise _unsupported()
+    if not uploads:
+        raise UploadError(400, "image_missing", "There is no image in the batch.")
+    if len(uploads) > most:
+        raise UploadError(400, "too_many_images", f"A batch has at most {most} images, not {len(uploads):,}.")
+    return uploads
 
 
 def drain(request: HttpRequest) -> None:
@@ -86,6 +112,18 @@ class MemoryUploadHandler(FileUploadHandler):
         )
 
 
+def _without_length() -> UploadError:
+    return UploadError(411, "length_required", "Send the request with a Content-Length, not in chunks.")
+
+
+def _unsupported() -> UploadError:
+    return UploadError(
+        415,
+        "unsupported_media_type",
+        "Send multipart/form-data with the file as image, or application/json with image in base64.",
+    )
+
+
 def _check_length(request: HttpRequest, limit: int) -> None:
     try:
         length = int(request.META.get("CONTENT_LENGTH") or 0)
@@ -101,21 +139,15 @@ def _check_length(request: HttpRequest, limit: int) -> None:
 
 
 def _from_form(request: HttpRequest) -> Upload:
-    request.upload_handlers = [MemoryUploadHandler(request)]
     try:
         body = request.read()
-        image = _only_file(request.META["CONTENT_TYPE"], body)
-        if image is not None:
-            return Upload(image, {})
-        form, files = request.parse_file_upload(request.META, BytesIO(body))
-    except (MultiPartParserError, OSError) as error:
-        raise UploadError(400, "body_malformed", f"The form cannot be read: {error}.") from error
-    parts = [part for name in FIELDS for part in files.getlist(name)]
-    for name in files:
-        if name not in FIELDS:
-            raise UploadError(
-                400, "image_unexpected_part", f"The file part {name[:64]!r} is not expected: use image."
-            )
+    except OSError as error:
+        raise _unreadable_form(error) from error
+    image = _only_file(request.META["CONTENT_TYPE"], body)
+    if image is not None:
+        return Upload(image, {})
+    form, files = _parsed_form(request, body)
+    parts = _image_parts(files)
     if not parts:
         if any(name in form for name in FIELDS):
             raise UploadError(
@@ -124,12 +156,37 @@ def _from_form(request: HttpRequest) -> Upload:
         raise UploadError(400, "image_missing", "The form has no file part named image.")
     if len(parts) > 1:
         raise UploadError(400, "image_repeated", f"The form has {len(parts)} images; send exactly one.")
+    return Upload(parts[0].read(), _once_each(form))
+
+
+def _parsed_form(request: HttpRequest, body: bytes) -> tuple[QueryDict, MultiValueDict[str, UploadedFile]]:
+    request.upload_handlers = [MemoryUploadHandler(request)]
+    try:
+        return request.parse_file_upload(request.META, BytesIO(body))
+    except (MultiPartParserError, OSError) as error:
+        raise _unreadable_form(error) from error
+
+
+def _unreadable_form(error: Exception) -> UploadError:
+    return UploadError(400, "body_malformed", f"The form cannot be read: {error}.")
+
+
+def _image_parts(files: MultiValueDict[str, UploadedFile]) -> list[UploadedFile]:
+    for name in files:
+        if name not in FIELDS:
+            raise UploadError(
+                400, "image_unexpected_part", f"The file part {name[:64]!r} is not expected: use image."
+            )
+    return [part for name in FIELDS for part in files.getlist(name)]
+
+
+def _once_each(form: QueryDict) -> dict[str, Any]:
     for name, values in form.lists():
         if len(values) > 1:
             raise UploadError(
                 400, "parameter_repeated", f"The form has the part {name[:64]!r} more than once."
             )
-    return Upload(parts[0].read(), form.dict())
+    return form.dict()
 
 
 def _only_file(content_type: str, body: bytes) -> bytes | None:
@@ -150,6 +207,24 @@ def _only_file(content_type: str, body: bytes) -> bytes | None:
 
 
 def _from_json(request: HttpRequest) -> Upload:
+    return _from_object(_parsed_json(request))
+
+
+def _from_member(member: Any) -> Upload | UploadError:
+    """One image of a batch; what is wrong with it is no error of the others."""
+    if not isinstance(member, dict):
+        return UploadError(400, "image_missing", "Each of images is an object with the member image.")
+    try:
+        upload = _from_object(member)
+    except UploadError as error:
+        return error
+    if len(upload.image) > settings.MAX_UPLOAD_BYTES:
+        text = f"The image has {len(upload.image):,} bytes; one may have {settings.MAX_UPLOAD_BYTES:,}."
+        return UploadError(413, "image_too_large", text)
+    return upload
+
+
+def _parsed_json(request: HttpRequest) -> dict[str, Any]:
     try:
         body = json.loads(request.read())
     except (ValueError, RecursionError, OSError) as error:
@@ -157,6 +232,10 @@ def _from_json(request: HttpRequest) -> Upload:
         raise UploadError(400, "body_malformed", f"The JSON cannot be read: {reason}.") from error
     if not isinstance(body, dict):
         raise UploadError(400, "body_malformed", "The JSON must be an object with the member image.")
+    return body
+
+
+def _from_object(body: dict[str, Any]) -> Upload:
     images = [body.pop(name) for name in FIELDS if name in body]
     if not images:
         raise UploadError(400, "image_missing", "The JSON has no member image.")

@@ -3,7 +3,7 @@
 from django.urls import include, path, register_converter
 from django.urls.converters import IntConverter
 
-from solving import api, original
+from solving import api, batches, original
 from solving.models import MAX_ID
 
 
@@ -24,6 +24,7 @@ register_converter(SolveIdConverter, "solve_id")
 urlpatterns = [
     path("upload_captcha", original.UploadCaptchaView.as_view(), name="upload_captcha"),
     path("api/v1/solves", api.SolvesView.as_view(), name="solves"),
+    path("api/v1/solves/batch", batches.BatchView.as_view(), name="solves-batch"),
     path("api/v1/solves/<solve_id:pk>", api.PastSolveView.as_view(), name="solve"),
     path("", include("solving.dialects.urls")),
     path("api/v1/captcha-types", api.CaptchaTypesView.as_view(), name="captcha-types"),
