@@ -32,6 +32,15 @@ def drifting_accounts() -> Iterator[Drift]:
         yield Drift(*row)
 
 
+def accounts_off_their_last_entry() -> int:
+    """How many balances are not what their last entry says: one look into an index for each account."""
+    last_entry = LedgerEntry.objects.filter(account=OuterRef("pk")).order_by("-id")
+    last_balance = Coalesce(Subquery(last_entry.values("balance_after")[:1]), 0)
+    return (
+        CreditAccount.objects.annotate(last_balance=last_balance).exclude(balance=F("last_balance")).count()
+    )
+
+
 @dataclass(frozen=True)
 class Belongings:
     """What goes, and what stays without a name, when a user is deleted. Counts."""

@@ -71,7 +71,7 @@ def _environment(url: str, artifacts: Path | None) -> dict[str, str]:
         "ALLOWED_HOSTS": "127.0.0.1",
         "SECURE_SSL_REDIRECT": "0",
         "THROTTLE_SOLVE": "100000000/min",
-        "LOG_LEVEL": "ERROR",
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "ERROR"),
         "PYTHONWARNINGS": "ignore",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

@@ -13,6 +13,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from captcha_site import environment as env
+from captcha_site import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -112,6 +113,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "captcha_site.observation.ObservationMiddleware",  # first, to see what all the others answer
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "captcha_site.middleware.ContentSecurityPolicyMiddleware",
@@ -285,8 +287,9 @@ CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.boolean("SECURE_COOKIES", not DEBUG)
 SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", not DEBUG)
 SECURE_REDIRECT_EXEMPT = [
-    r"^health_check$",  # probed over plain HTTP inside the host, like the next
+    r"^health_check$",  # probed over plain HTTP inside the host, like the next two
     r"^readyz$",
+    r"^metrics$",
     # The dialects' clients follow a redirect without their body: these refuse plain HTTP in their own words.
     r"^(createTask|get[A-Z]\w+|report[A-Z]\w+|test|in\.php|res\.php|api/captcha(/.*)?|api/user)$",
 ]
@@ -330,15 +333,18 @@ USE_I18N = False
 USE_TZ = True
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+LOG_FORMAT = env.choice("LOG_FORMAT", "line" if DEBUG else "json", ["json", "line"])
+LOG_REQUESTS = env.boolean("LOG_REQUESTS", not DEBUG)
+LOGGING = logs.configuration(style=LOG_FORMAT, level=LOG_LEVEL) | {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},  # or any caller could fill the log with lines of 4xx
         "axes": {"level": "WARNING"},
     },
 }
+
+# Figures for Prometheus at /metrics: nobody gets them until a token or addresses are named
+
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+METRICS_ALLOWED = env.networks("METRICS_ALLOWED")
+METRICS_LEDGER_SECONDS = env.integer("METRICS_LEDGER_SECONDS", 60, minimum=1)

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
 
-from captcha_site import openapi, problems, views
+from captcha_site import metrics, openapi, problems, views
 
 admin.site.site_header = admin.site.site_title = "Captcha Solving Service"
 admin.site.index_title = "Users, credits and models"
@@ -15,6 +15,7 @@ urlpatterns = [
     path("info", views.info, name="info"),
     path("health_check", views.health_check, name="health-check"),
     path("readyz", views.readyz, name="readyz"),
+    path("metrics", metrics.scrape, name="metrics"),
     path("favicon.ico", views.favicon),
     path("admin/", admin.site.urls),
     path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),

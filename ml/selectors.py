@@ -176,3 +176,15 @@ def _available(version: ModelVersion, captcha_type: CaptchaType) -> AvailableTyp
         model_version=str(version),
         accuracy=accuracy_of(version.metrics),
     )
+
+
+def serving_versions() -> list[tuple[str, int]]:
+    """(slug, version) of what serves."""
+    serving = ModelVersion.objects.filter(state=ModelVersion.State.SERVING)
+    return list(serving.order_by("slug").values_list("slug", "version"))
+
+
+def load_errors() -> list[str]:
+    """The serving versions that some process could not load when it last tried, as SLUG/VERSION."""
+    failed = ModelVersion.objects.filter(state=ModelVersion.State.SERVING).exclude(load_error="")
+    return [str(version) for version in failed.order_by("slug")]

@@ -17,7 +17,7 @@ from ml import registry, shadow
 from ml.recognition.decoding import Constraints
 from ml.recognition.images import ImageError
 from ml.recognition.pipeline import Unsolvable
-from solving import idempotency, kept_images
+from solving import idempotency, kept_images, metrics
 from solving.errors import AccountGone, NoReader, StillRunning
 from solving.models import Solve
 
@@ -75,6 +75,7 @@ def solve(
             with transaction.atomic():
                 receipt = _store(row, account, api_key)
                 before_commit(receipt)
+    metrics.count(row)
     _read_in_shadow(row, image, hints)
     return receipt
 
@@ -170,6 +171,7 @@ def solve_batch(
             before_commit(receipt)
     for item, row_or_error in zip(items, receipt.outcomes, strict=True):
         if isinstance(row_or_error, Solve):
+            metrics.count(row_or_error)
             _read_in_shadow(row_or_error, item.image, item.hints)
     return receipt
 
