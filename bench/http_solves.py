@@ -5,9 +5,9 @@
 Starts gunicorn with one synchronous worker on a new SQLite file, then on a PostgreSQL of its own, and posts
 distinct images over loopback: to an endpoint of the REST framework that does nothing but parse the form, to
 /api/v1/solves with a token, to the same with an API key and with an Idempotency-Key, to /upload_captcha,
-and, 64 at a time, to /api/v1/solves/batch, in turns of `--requests` images. CPU time is the worker's own (user
-and system, /proc/PID/stat). Medians over the rounds; a ratio is the median of the rounds' ratios, so that a
-busy machine weighs on both sides alike.
+and, 64 at a time, to /api/v1/solves/batch, in turns of `--requests` images. CPU time is the worker's own
+(user and system, /proc/PID/stat). Medians over the rounds; a ratio is the median of the rounds' ratios, so
+that a busy machine weighs on both sides alike.
 """
 
 import argparse

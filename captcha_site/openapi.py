@@ -40,6 +40,7 @@ EVERYWHERE = {400: "Bad request", 429: "Too many requests", 503: "Out of order f
 WITH_BODY = {401: "Not let in", 413: "Too large", 415: "Neither a form nor JSON"}
 SIGNED_IN = {401: "Not let in", 403: "Not with this API key"}
 BY_NAME = {404: "Not found"}
+REPORTED = {409: "Reported before, or there is no answer", 410: "The image is not kept any more"}
 COSTLY = {
     402: "Not enough credits",
     409: "The first request with this Idempotency-Key still runs",
@@ -75,6 +76,8 @@ def _problems(operation: dict[str, Any]) -> dict[int, str]:
         possible |= SIGNED_IN
     if parameters & {"id", "cursor"}:
         possible |= BY_NAME
+    if operation.get("operationId") == "solves_report":
+        possible |= REPORTED
     if "Idempotency-Key" in parameters:
         possible |= COSTLY
     return possible

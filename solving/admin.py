@@ -1,13 +1,17 @@
 """The history in the back office: to look at, never to change."""
 
-from django.contrib import admin
+import base64
+
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from accounts.admin_lists import LimitedPaginator
 from accounts.models import User
-from solving.models import MAX_ID, Solve
+from solving import kept_images, reports
+from solving.models import MAX_ID, Solve, SolveReport
 
 
 @admin.register(Solve)
@@ -60,3 +64,89 @@ class SolveAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Solve | None = None) -> bool:
         return False
+
+
+@admin.register(SolveReport)
+class SolveReportAdmin(admin.ModelAdmin):
+    """Reports of wrong answers. Where the type has no labellers, staff look at the image and decide here."""
+
+    list_display = (
+        "created",
+        "user",
+        "verdict",
+        "state",
+        "by_hand",
+        "answer",
+        "correction",
+        "refunded",
+        "pk",
+    )
+    list_filter = ("by_hand", "state")
+    list_select_related = ("user", "solve")
+    list_per_page = 50
+    ordering = ("-created",)
+    sortable_by = ()
+    paginator = LimitedPaginator
+    show_full_result_count = False
+    actions = ("answer_was_wrong", "answer_was_right")
+    fields = (
+        "image",
+        "answer",
+        "correction",
+        "verdict",
+        "state",
+        "decided_text",
+        "refunded",
+        "created",
+        "decided",
+    )
+    readonly_fields = fields
+
+    @admin.display(description="answered")
+    def answer(self, report: SolveReport) -> str:
+        return report.solve.answer
+
+    @admin.display(description="image")
+    def image(self, report: SolveReport) -> str:
+        data = kept_images.read_for_staff(report.solve) if report.by_hand else None
+        if data is None:
+            return "Labellers have it." if not report.by_hand else "Not kept any more."
+        encoded = base64.b64encode(data).decode()
+        return format_html(
+            '<img src="data:{};base64,{}" alt="the reported image">', _media_type_of(data), encoded
+        )
+
+    @admin.action(description="The answer was wrong: pay it back", permissions=["settle"])
+    def answer_was_wrong(self, request: HttpRequest, chosen: QuerySet[SolveReport]) -> None:
+        self._settle(request, chosen, was_wrong=True)
+
+    @admin.action(description="The answer was right", permissions=["settle"])
+    def answer_was_right(self, request: HttpRequest, chosen: QuerySet[SolveReport]) -> None:
+        self._settle(request, chosen, was_wrong=False)
+
+    def _settle(self, request: HttpRequest, chosen: QuerySet[SolveReport], *, was_wrong: bool) -> None:
+        settled = [reports.settle_by_hand(solve_id=report.pk, was_wrong=was_wrong) for report in chosen]
+        left = len(settled) - sum(settled)
+        message = f"{sum(settled)} settled."
+        if left:
+            message += f" {left} do not wait for the staff: labellers have them, or they are settled."
+        self.message_user(request, message, messages.WARNING if left else messages.SUCCESS)
+
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.change_creditaccount")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: SolveReport | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: SolveReport | None = None) -> bool:
+        return False
+
+
+_MEDIA_TYPES = {b"\x89P": "image/png", b"GI": "image/gif", b"BM": "image/bmp", b"RI": "image/webp"}
+
+
+def _media_type_of(data: bytes) -> str:
+    return _MEDIA_TYPES.get(data[:2], "image/jpeg")

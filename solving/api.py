@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import generics
+from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,11 +17,11 @@ from rest_framework.throttling import BaseThrottle
 
 from accounts.authentication import UserRequest
 from ml import registry
-from solving import hints, serializers
+from solving import hints, reports, serializers
 from solving.endpoint import ImageEndpoint, RateLimitMixin
 from solving.history import HistoryFilter, HistoryPages, describe
 from solving.idempotency import Answer
-from solving.models import Solve
+from solving.models import Solve, SolveReport
 from solving.services import Receipt
 from solving.throttles import ReadThrottle
 from solving.uploads import read_upload
@@ -93,6 +94,39 @@ class PastSolveView(RateLimitMixin, generics.RetrieveAPIView[Solve]):
     def get(self, request: Request, pk: int) -> Response:
         """A solve of the caller, such as one whose answer was lost on the way."""
         return self.retrieve(request)
+
+
+class ReportView(RateLimitMixin):
+    request: UserRequest
+    key_scopes: ClassVar = {"GET": "read", "POST": "solve"}
+    throttle_classes = (ReadThrottle,)
+
+    @extend_schema(
+        operation_id="solves_report",
+        summary="Report an answer as right or wrong",
+        request=serializers.NewReportSerializer,
+        responses=serializers.FiledReportSerializer,
+        tags=["solves"],
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Once for each solve, while its image is kept. A wrong answer is paid back once it is confirmed."""
+        solve = get_object_or_404(Solve, pk=pk, user_id=request.user.pk)
+        body = serializers.NewReportSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        report = reports.file(user=self.request.user, solve=solve, **body.validated_data)
+        notice = reports.standing(self.request.user).notice
+        return Response(serializers.ReportSerializer(report).data | {"notice": notice})
+
+    @extend_schema(
+        operation_id="solves_report_retrieve",
+        summary="How a report stands",
+        responses=serializers.ReportSerializer,
+        tags=["solves"],
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        """What became of a report: `waiting`, or what people decided, and what was paid back."""
+        report = get_object_or_404(SolveReport, pk=pk, solve__user_id=request.user.pk)
+        return Response(serializers.ReportSerializer(report).data)
 
 
 class CaptchaTypesView(RateLimitMixin):

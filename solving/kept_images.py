@@ -35,13 +35,22 @@ def keep(solve: Solve, image: bytes) -> None:
         logger.exception("the image of a solve was not kept")
 
 
+def keep_for_staff(solve: Solve, image: bytes) -> None:
+    """Keep a reported image until somebody of the staff has looked at it."""
+    _storage().save(_name_for_staff(solve), ContentFile(image))
+
+
+def read_for_staff(solve: Solve) -> bytes | None:
+    return _read(_name_for_staff(solve))
+
+
+def forget_for_staff(solve: Solve) -> None:
+    _storage().delete(_name_for_staff(solve))
+
+
 def read(solve: Solve) -> bytes | None:
     """The bytes as they were sent; None when they are not kept any more."""
-    try:
-        with _storage().open(_name(solve)) as file:
-            return bytes(file.read())
-    except FileNotFoundError:
-        return None
+    return _read(_name(solve))
 
 
 def delete_expired() -> int:
@@ -68,6 +77,18 @@ def delete_expired() -> int:
 def _name(solve: Solve) -> str:
     minute = solve.created.minute // 10 * 10
     return f"{solve.created.astimezone(UTC).replace(minute=minute):%Y%m%dT%H%M}/{solve.pk}"
+
+
+def _name_for_staff(solve: Solve) -> str:
+    return f"reported/{solve.pk}"
+
+
+def _read(name: str) -> bytes | None:
+    try:
+        with _storage().open(name) as file:
+            return bytes(file.read())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _storage() -> Storage:

@@ -108,6 +108,9 @@ class SolveReport(models.Model):
     verdict = models.CharField(max_length=9, choices=Verdict)
     correction = models.CharField(max_length=64, blank=True, help_text="What the user says it shows.")
     state = models.CharField(max_length=10, choices=State)
+    by_hand = models.BooleanField(
+        default=False, help_text="Its type has no labellers: staff decide, and the image waits for them."
+    )
     decided_text = models.CharField(max_length=64, blank=True, help_text="What the labellers agreed on.")
     refunded = models.PositiveIntegerField(default=0, help_text="Credits.")
     created = models.DateTimeField(default=timezone.now)

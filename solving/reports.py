@@ -1,21 +1,28 @@
 """Reports on answers: that one was right, or wrong. Whoever pays for a wrong one gets the credits back.
 
-A report of a wrong answer puts its image before the labellers; once they have decided, `settle` compares. The
-states of a report say how it stands; what changes a balance is in the ledger as a refund, once.
+A report of a wrong answer puts its image before the labellers; once they have decided, `settle_reports`
+compares. Where a type has no labellers, as what the general reader reads, staff decide in the back office.
+The states of a report say how it stands; what changes a balance is in the ledger as a refund, once.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from accounts import credits
 from accounts.models import CreditAccount, User
+from labeling import reports as labelling
 from ml import services as models
+from ml.models import CaptchaType
+from ml.recognition import arithmetic
+from ml.recognition.arithmetic import NotArithmetic
+from ml.recognition.images import ImageError
 from solving import kept_images
 from solving.errors import AlreadyReported, NotReportable, ReportsLimited, ReportTooLate
 from solving.models import Solve, SolveReport
@@ -30,6 +37,7 @@ REJECTED_TO_LIMIT = 5
 WHEN_LIMITED = 3
 """Reports that a limited user may still make in a day."""
 _DAY = timedelta(days=1)
+_TOGETHER = 500
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,76 @@ def standing(user: User) -> Standing:
     return Standing(**counted)
 
 
+def settle_reports() -> Counter[str]:
+    """Settle what the labellers have decided since; how many reports came into which state."""
+    settled: Counter[str] = Counter()
+    waiting = SolveReport.objects.filter(state=State.WAITING, by_hand=False).order_by("created")
+    ids = list(waiting.values_list("pk", flat=True))
+    for start in range(0, len(ids), _TOGETHER):
+        references = {f"solve {pk}": pk for pk in ids[start : start + _TOGETHER]}
+        for reference, text in labelling.decided(references).items():
+            state = _settle(references[reference], text)
+            if state is not None:
+                settled[state] += 1
+    return settled
+
+
+def settle_by_hand(*, solve_id: int, was_wrong: bool) -> bool:
+    """What somebody of the staff decided on a report; False where it does not wait for them any more."""
+    with transaction.atomic():
+        report = _waiting(solve_id).filter(by_hand=True).first()
+        if report is None:
+            return False
+        _decide(report, State.CONFIRMED if was_wrong else State.REJECTED)
+        kept_images.forget_for_staff(report.solve)
+    return True
+
+
+def _settle(solve_id: int, text: str | None) -> str | None:
+    """The new state of a report on an image that shows `text`, or nothing readable; None if it has one."""
+    with transaction.atomic():
+        report = _waiting(solve_id).first()
+        if report is None:
+            return None
+        if text is None:
+            return _decide(report, State.UNREADABLE)
+        report.decided_text = text
+        models.confirm(reference=solve_id, text=text)
+        return _decide(report, State.CONFIRMED if _differs(report.solve, text) else State.REJECTED)
+
+
+def _waiting(solve_id: int) -> QuerySet[SolveReport]:
+    """The report, locked, while it waits: of two who settle it at once the second finds none."""
+    locked = SolveReport.objects.select_for_update(of=("self",)).select_related("solve")
+    return locked.filter(pk=solve_id, state=State.WAITING)
+
+
+def _decide(report: SolveReport, state: str) -> str:
+    """What nobody can read is paid back too: it was answered all the same."""
+    report.state, report.decided = state, timezone.now()
+    report.save(update_fields=["state", "decided", "decided_text"])
+    if state != State.REJECTED:
+        _refund(report)
+    return state
+
+
+def _differs(solve: Solve, text: str) -> bool:
+    """Whether an answer is wrong for an image that shows `text`: of a sum, its value counts."""
+    kind = CaptchaType.objects.filter(slug=solve.captcha_type).first()
+    if kind is not None and kind.arithmetic:
+        try:
+            return str(arithmetic.answer(text)) != solve.answer
+        except NotArithmetic:
+            pass
+    if kind is not None and kind.case_sensitive:
+        return text != solve.text
+    return text.casefold() != solve.text.casefold()
+
+
+def _reference(solve: Solve) -> str:
+    return f"solve {solve.pk}"
+
+
 def _file_correct(user: User, solve: Solve) -> SolveReport:
     with transaction.atomic():
         report = _insert(user, solve, Verdict.CORRECT, State.NOTED)
@@ -103,9 +181,26 @@ def _file_incorrect(user: User, solve: Solve, correction: str) -> SolveReport:
         raise ReportTooLate(settings.REPORT_WINDOW_MINUTES)
     with transaction.atomic():
         report = _insert(user, solve, Verdict.INCORRECT, State.WAITING, correction)
+        _put_before_people(report, image)
         if settings.REFUND_REPORTS_AT_ONCE:
             _refund(report)
     return report
+
+
+def _put_before_people(report: SolveReport, image: bytes) -> None:
+    solve = report.solve
+    try:
+        labelling.add_reported(
+            type_slug=solve.captcha_type,
+            image_bytes=image,
+            read=solve.text,
+            correction=report.correction or None,
+            reference=_reference(solve),
+        )
+    except (labelling.CannotReport, ImageError):  # labelling takes smaller images than solving
+        report.by_hand = True
+        report.save(update_fields=["by_hand"])
+        kept_images.keep_for_staff(solve, image)
 
 
 def _insert(user: User, solve: Solve, verdict: str, state: str, correction: str = "") -> SolveReport:

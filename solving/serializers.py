@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from ml.recognition.decoding import NUMERIC
 from solving import hints, history
-from solving.models import MAX_ID, Solve
+from solving.models import MAX_ID, Solve, SolveReport
 from solving.services import MAX_BATCH
 
 
@@ -105,6 +105,32 @@ class BatchSerializer(serializers.Serializer[Any]):
     solves = BatchItemSerializer(many=True, help_text="In the order of the images.")
     charged = serializers.IntegerField(min_value=0, help_text="Credits.")
     balance = serializers.IntegerField(min_value=0, help_text="Credits that are left.")
+
+
+class NewReportSerializer(serializers.Serializer[Any]):
+    verdict = serializers.ChoiceField(choices=SolveReport.Verdict.choices)
+    correction = serializers.CharField(
+        max_length=64, required=False, default="", allow_blank=True, help_text="What it shows, if you know."
+    )
+
+
+class ReportSerializer(serializers.ModelSerializer[SolveReport]):
+    solve = serializers.IntegerField(source="pk", read_only=True, help_text="The solve's id.")
+
+    class Meta:
+        model = SolveReport
+        fields = ["solve", "verdict", "correction", "state", "decided_text", "refunded", "created", "decided"]
+        read_only_fields = fields
+
+
+class FiledReportSerializer(ReportSerializer):
+    notice = serializers.CharField(
+        read_only=True, help_text="Said to users whose reports mostly turn out wrong; else empty."
+    )
+
+    class Meta(ReportSerializer.Meta):
+        fields = [*ReportSerializer.Meta.fields, "notice"]
+        read_only_fields = fields
 
 
 class OriginalFormSerializer(serializers.Serializer[Any]):

@@ -26,6 +26,7 @@ urlpatterns = [
     path("api/v1/solves", api.SolvesView.as_view(), name="solves"),
     path("api/v1/solves/batch", batches.BatchView.as_view(), name="solves-batch"),
     path("api/v1/solves/<solve_id:pk>", api.PastSolveView.as_view(), name="solve"),
+    path("api/v1/solves/<solve_id:pk>/report", api.ReportView.as_view(), name="solve-report"),
     path("", include("solving.dialects.urls")),
     path("api/v1/captcha-types", api.CaptchaTypesView.as_view(), name="captcha-types"),
 ]
