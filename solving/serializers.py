@@ -1,13 +1,18 @@
 """The shapes of requests and answers, for the OpenAPI schema; `history.describe` fills the answers."""
 
+from datetime import date, timedelta
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 
 from ml.recognition.decoding import NUMERIC
 from solving import hints, history
 from solving.models import MAX_ID, Solve, SolveReport
 from solving.services import MAX_BATCH
+
+_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(3000, 1, 1)
+_MONTH = timedelta(days=29)
 
 
 class CharacterSerializer(serializers.Serializer[Any]):
@@ -131,6 +136,43 @@ class FiledReportSerializer(ReportSerializer):
     class Meta(ReportSerializer.Meta):
         fields = [*ReportSerializer.Meta.fields, "notice"]
         read_only_fields = fields
+
+
+class PeriodSerializer(serializers.Serializer[Any]):
+    """The query of the usage: thirty days up to today, if it says nothing."""
+
+    MOST_DAYS = 366
+
+    start = serializers.DateField(required=False, help_text="First day, in UTC.")
+    end = serializers.DateField(required=False, help_text="Last day; at most 366 days in all.")
+    format = serializers.ChoiceField(choices=("json", "csv"), default="json")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        today = timezone.now().date()
+        end = attrs.setdefault("end", max(attrs.get("start", today), today))
+        start = attrs.setdefault("start", max(end, _FIRST_DAY + _MONTH) - _MONTH)
+        if not _FIRST_DAY <= start <= end < _LAST_DAY:
+            raise serializers.ValidationError("The first day must come before the last one.")
+        if (end - start).days >= self.MOST_DAYS:
+            raise serializers.ValidationError(f"Ask for at most {self.MOST_DAYS} days at once.")
+        return attrs
+
+
+class UsageRowSerializer(serializers.Serializer[Any]):
+    day = serializers.DateField()
+    captcha_type = serializers.CharField(help_text="Empty for a refusal before the type was known.")
+    outcome = serializers.ChoiceField(choices=Solve.Outcome.choices)
+    solves = serializers.IntegerField(min_value=0)
+    charged = serializers.IntegerField(min_value=0, help_text="Credits.")
+
+
+class UsageSerializer(serializers.Serializer[Any]):
+    start = serializers.DateField()
+    end = serializers.DateField()
+    rows = UsageRowSerializer(many=True)
+    charged = serializers.IntegerField(min_value=0, help_text="Credits, in all.")
+    refunded = serializers.IntegerField(min_value=0, help_text="Credits that came back.")
+    balance = serializers.IntegerField(min_value=0, help_text="Credits that are left.")
 
 
 class OriginalFormSerializer(serializers.Serializer[Any]):

@@ -3,7 +3,7 @@
 from django.urls import include, path, register_converter
 from django.urls.converters import IntConverter
 
-from solving import api, batches, original
+from solving import api, batches, original, usage
 from solving.models import MAX_ID
 
 
@@ -27,6 +27,7 @@ urlpatterns = [
     path("api/v1/solves/batch", batches.BatchView.as_view(), name="solves-batch"),
     path("api/v1/solves/<solve_id:pk>", api.PastSolveView.as_view(), name="solve"),
     path("api/v1/solves/<solve_id:pk>/report", api.ReportView.as_view(), name="solve-report"),
+    path("api/v1/account/usage", usage.UsageView.as_view(), name="account-usage"),
     path("", include("solving.dialects.urls")),
     path("api/v1/captcha-types", api.CaptchaTypesView.as_view(), name="captcha-types"),
 ]
