@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts import credits, login_guard
+from accounts import credits, departures, login_guard
 from accounts.errors import DuplicateEmail, DuplicateUsername, LastAdmin, OwnAccount
 from accounts.models import LoginBudget, User
 
@@ -45,6 +45,7 @@ def delete_user(*, user: User, actor: User | None) -> None:
         credits.close_account(user=user)
         OutstandingToken.objects.filter(user=user).delete()
         forget_attempts(user=user)
+        departures.announce(user)
         user.delete()
 
 

@@ -69,6 +69,13 @@ REPORT_WINDOW_MINUTES = env.integer("REPORT_WINDOW_MINUTES", 60, minimum=0)
 REFUND_REPORTS_AT_ONCE = env.boolean("REFUND_REPORTS_AT_ONCE")  # else once a labeller confirms
 SOLVED_IMAGES_ROOT = env.path("SOLVED_IMAGES_ROOT", BASE_DIR / "var" / "solved")
 
+# For how many days it is kept, in `manage.py prune`; 0 keeps it for ever
+HISTORY_DAYS = env.integer("HISTORY_DAYS", 0, minimum=0)
+REPORTED_IMAGES_DAYS = env.integer("REPORTED_IMAGES_DAYS", 30, minimum=0)
+SHADOW_READINGS_DAYS = env.integer("SHADOW_READINGS_DAYS", 90, minimum=0)
+JOB_RUNS_DAYS = env.integer("JOB_RUNS_DAYS", 90, minimum=0)
+LOGIN_ATTEMPTS_DAYS = env.integer("LOGIN_ATTEMPTS_DAYS", 30, minimum=0)
+
 # What people label, and the data sets frozen out of it: below neither is anything served as a static file
 SAMPLES_ROOT = env.path("SAMPLES_ROOT", BASE_DIR / "var" / "samples")
 DATASETS_ROOT = env.path("DATASETS_ROOT", BASE_DIR / "var" / "datasets")
