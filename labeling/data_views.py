@@ -119,6 +119,7 @@ def _training(request: HttpRequest, captcha_type: CaptchaType, newest: Dataset |
         "shown": as_shown(run) if run else None,
         "state_url": reverse("labeling:training-state", args=[captcha_type.slug]),
         "may_cancel": run is not None and may_cancel(request.user, run),
+        "minutes": training.MINUTES,
         "candidate": training.candidate_of(captcha_type),
         "may_promote": training.may_promote(request.user, captcha_type),
         "command": training.command_to_type(captcha_type, newest),
@@ -143,8 +144,9 @@ def freeze(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 def train(request: HttpRequest, slug: str) -> HttpResponse:
     captcha_type = managed_type(request, slug)
+    minutes = next((one for one in training.MINUTES if str(one) == request.POST.get("minutes")), 3)
     try:
-        _, dataset = training.train(captcha_type=captcha_type, by=request.user)
+        _, dataset = training.train(captcha_type=captcha_type, by=request.user, minutes=minutes)
     except datasets.CannotFreeze as error:
         messages.error(request, str(error))
     except AlreadyRunning:

@@ -20,6 +20,8 @@ TRAIN = kinds.Kind(
     "train a type", "train_dataset", "Train and evaluate a reader", needs_training=True, restartable=True
 )
 PREDICT = kinds.Kind("read samples", "read_samples", "Read the images that wait", restartable=True)
+MINUTES = (1, 3, 10)
+"""How long a training may take; the middle one is proposed."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Candidate:
     grounds: list[str]
 
 
-def train(*, captcha_type: CaptchaType, by: Any) -> tuple[JobRun, Dataset]:
+def train(*, captcha_type: CaptchaType, by: Any, minutes: int = 3) -> tuple[JobRun, Dataset]:
     """Freeze what is agreed and start a training on it; one at a time for each type.
 
     Raises:
@@ -48,7 +50,7 @@ def train(*, captcha_type: CaptchaType, by: Any) -> tuple[JobRun, Dataset]:
     dataset, _ = datasets.freeze(captcha_type=captcha_type, by=by)
     run = start_job(
         kind=TRAIN.name,
-        args=[captcha_type.slug, str(dataset.number)],
+        args=[captcha_type.slug, str(dataset.number), "--minutes", str(minutes)],
         user=by,
         key=key_of(captcha_type),
     )

@@ -82,9 +82,13 @@ def test_training_freezes_and_starts_one_run_at_a_time(boss: Any, make_sample: M
     assert browser.get(STATE).status_code == 404
 
     make_sample("AB", status=Sample.Status.AGREED)
-    browser.post(TRAIN)
+    browser.post(TRAIN, {"minutes": "10"})
     run = JobRun.objects.get()
-    assert (run.kind, run.arguments, run.started_by) == ("train a type", ["shop", "1"], boss)
+    assert (run.kind, run.arguments, run.started_by) == (
+        "train a type",
+        ["shop", "1", "--minutes", "10"],
+        boss,
+    )
     assert Dataset.objects.get().number == 1
     assert browser.get(STATE).json()["state"] == "queued"
     browser.post(TRAIN)
