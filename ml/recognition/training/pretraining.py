@@ -6,10 +6,15 @@ Drawing runs beside training; an image is shown `reuse` times on average, augmen
 
 import csv
 import math
+import multiprocessing
+import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -107,7 +112,24 @@ def pretrain(
     drawing.close()
     settings = {key: value for key, value in asdict(config).items() if key != "size"}
     dataset = log.totals | {"backend": keras.backend.backend(), "config": settings}
-    return package_general(out, version=version, dataset=dataset, size=config.size)
+    return packaged(out, version=version, dataset=dataset, size=config.size)
+
+
+def packaged(folder: Path, *, version: int, dataset: dict[str, Any], size: InputSize) -> ReaderSpec:
+    """`package_general`; where Keras is on another backend, in a process that has it on TensorFlow."""
+    if keras.backend.backend() == "tensorflow":
+        return package_general(folder, version=version, dataset=dataset, size=size)
+    before = os.environ.get("KERAS_BACKEND")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    try:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+            package = partial(package_general, folder, version=version, dataset=dataset, size=size)
+            return process.submit(package).result()
+    finally:
+        if before is None:
+            del os.environ["KERAS_BACKEND"]
+        else:
+            os.environ["KERAS_BACKEND"] = before
 
 
 def compile_reader(network: keras.Model, learning_rate: float, weight_decay: float) -> None:
