@@ -30,6 +30,13 @@ class Command(BaseCommand):
         parser.add_argument("--steps", type=int, help="this many steps instead, so that a run is repeatable")
         parser.add_argument("--seed", type=int, default=0, help="another seed draws other captchas")
         parser.add_argument(
+            "--keep",
+            type=float,
+            default=0.0,
+            metavar="SHARE",
+            help="with --from: mix the weights that were gone on from into the last ones by this share",
+        )  # fmt: skip
+        parser.add_argument(
             "--styles", nargs="+", type=style_share, metavar="STYLE=SHARE",
             help=f"shares of the generator's styles ({', '.join(STYLES)}); default: its own",
         )  # fmt: skip
@@ -42,6 +49,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         watched = load_folders(options["watch"])
+        if not 0 <= options["keep"] < 1:
+            raise CommandError(f"--keep is a share from 0 to below 1, not {options['keep']:g}.")
         require_training()
         from ml.recognition.training.pretraining import PretrainConfig, pretrain
 
@@ -49,6 +58,7 @@ class Command(BaseCommand):
             minutes=options["minutes"],
             steps=options["steps"],
             seed=options["seed"],
+            kept=options["keep"],
             processes=options["processes"],
             styles=dict(options["styles"]) if options["styles"] else None,
         )

@@ -82,6 +82,14 @@ def test_a_new_head_starts_with_the_rows_of_the_same_characters(tmp_path: Path) 
     assert copy_weights(source, network) > 10
 
 
+def test_weights_are_mixed_by_share() -> None:
+    one, other = (reader_network(3, InputSize()) for _ in range(2))
+    before, theirs = one.get_weights(), other.get_weights()
+    pretraining.mix(one, other, 0.25)
+    for mixed, own, foreign in zip(one.get_weights(), before, theirs, strict=True):
+        np.testing.assert_allclose(mixed, 0.75 * own + 0.25 * foreign, atol=1e-6)
+
+
 def test_labels_tell_what_a_type_is() -> None:
     spec = tuning.spec_of_labels("x", 1, ["2KXQE"] * 20 + ["9AB3C"] * 20, InputSize())
     assert (spec.case_sensitive, spec.min_length, spec.max_length, spec.arithmetic) == (False, 5, 5, False)

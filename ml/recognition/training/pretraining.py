@@ -60,6 +60,8 @@ class PretrainConfig:
     styles: Mapping[str, float] | None = None
     """Shares of the generator's styles; None: those of generator.STYLES."""
     held_out: int = 1024
+    kept: float = 0.0
+    """Share of the weights that a run went on from in those it ends with (Wortsman et al. 2022)."""
 
 
 def pretrain(
@@ -110,6 +112,9 @@ def pretrain(
         line = log.write(network, steps, float(np.mean(losses)), held_out)
         progress(share, line)
     drawing.close()
+    if start and config.kept:
+        mix(network, keras.models.load_model(start, compile=False), config.kept)
+        network.save(out / "reader.keras")
     settings = {key: value for key, value in asdict(config).items() if key != "size"}
     dataset = log.totals | {"backend": keras.backend.backend(), "config": settings}
     return packaged(out, version=version, dataset=dataset, size=config.size)
@@ -130,6 +135,15 @@ def packaged(folder: Path, *, version: int, dataset: dict[str, Any], size: Input
             del os.environ["KERAS_BACKEND"]
         else:
             os.environ["KERAS_BACKEND"] = before
+
+
+def mix(network: keras.Model, other: keras.Model, share: float) -> None:
+    """Move the weights of `network` by `share` of the way to those of `other`, layer by layer of one name."""
+    known = {layer.name: layer for layer in other.layers if layer.weights}
+    for layer in network.layers:
+        if layer.name in known:
+            pairs = zip(layer.get_weights(), known[layer.name].get_weights(), strict=True)
+            layer.set_weights([(1 - share) * own + share * theirs for own, theirs in pairs])
 
 
 def compile_reader(network: keras.Model, learning_rate: float, weight_decay: float) -> None:
