@@ -36,7 +36,7 @@ _INT8_TOLERANCE = 0.005
 _DRAWN = 1536
 _CALIBRATED_WITH = 768
 _LEAST_LIKELIHOOD = 1e-4
-_NEGATIVES = 1000
+_NEGATIVES = 4000
 
 
 def package_general(folder: Path, *, version: int, dataset: dict[str, Any], size: InputSize) -> ReaderSpec:
