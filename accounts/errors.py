@@ -81,6 +81,21 @@ class TooManyAttempts(AccountError):
         return {"Retry-After": str(self.retry_after)}
 
 
+class TooManyRequests(AccountError):
+    """A page was asked for more often than its rate allows. ``retry_after`` is in seconds."""
+
+    status = 429
+    code = "throttled"
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"Too many requests. Try again in {retry_after} s.")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}
+
+
 class InvalidApiKey(AccountError):
     status = 401
     code = "api_key_not_valid"

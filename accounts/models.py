@@ -173,6 +173,20 @@ class ApiKey(models.Model):
         return [name for name, held in (("solve", self.can_solve), ("read", self.can_read)) if held]
 
 
+class Acceptance(models.Model):
+    """That a person read and accepted the acceptable use policy, and which version of it (``terms``)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="acceptances", db_index=False)
+    version = models.CharField(max_length=20)
+    accepted = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "version"], name="acceptance_once_a_version")]
+
+    def __str__(self) -> str:
+        return f"{self.version} by {self.user}"
+
+
 class LoginAddress(models.Model):
     """A network that a user has logged in from: the owner is let in from there while others guess."""
 

@@ -11,11 +11,13 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import credits, departures, login_guard
 from accounts.errors import DuplicateEmail, DuplicateUsername, LastAdmin, OwnAccount
-from accounts.models import LoginBudget, User
+from accounts.models import Acceptance, LoginBudget, User
 
 
-def register_user(*, username: str, email: str, password: str) -> User:
+def register_user(*, username: str, email: str, password: str, accepted: str = "") -> User:
     """A new user with the sign-up gift (SIGNUP_CREDITS) on the account.
+
+    ``accepted`` is the version of the acceptable use policy that the person has accepted.
 
     Raises DuplicateUsername and DuplicateEmail, whatever the case of the letters, and Django's
     ValidationError by field for a name, an address or a password that will not do.
@@ -28,6 +30,8 @@ def register_user(*, username: str, email: str, password: str) -> User:
         with transaction.atomic():
             user.save()
             credits.open_account(user=user, gift=settings.SIGNUP_CREDITS)
+            if accepted:
+                Acceptance.objects.create(user=user, version=accepted)
     except IntegrityError:  # another sign-up with the same name or address was a moment faster
         _refuse_duplicate(user)
         raise
@@ -38,7 +42,8 @@ def delete_user(*, user: User, actor: User | None) -> None:
     """Delete the person; what was paid and solved stays without a name.
 
     The account gets its closing entry and belongs to nobody from then on; no ledger entry is touched.
-    ``actor`` is None for the command line. Raises OwnAccount and LastAdmin.
+    ``actor`` is None for the command line, and for who deletes the own account on its page. Raises
+    OwnAccount and LastAdmin.
     """
     with transaction.atomic():
         _refuse_own_or_last(user=user, actor=actor, verb="delete")

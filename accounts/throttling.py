@@ -1,10 +1,14 @@
 """Request limits that count by the client's network, never by a header that the client may write."""
 
+import math
+
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from accounts.client_address import client_network
+from accounts.errors import TooManyRequests
 
 
 class AddressThrottle(SimpleRateThrottle):
@@ -32,3 +36,10 @@ class SignUpThrottle(AddressThrottle):
 
 class TokenThrottle(AddressThrottle):
     scope = "token"
+
+
+def refuse_too_many(request: HttpRequest, scope: str) -> None:
+    """Raises TooManyRequests when the client's network asks more often than the rate of ``scope`` allows."""
+    throttle = type("PageThrottle", (AddressThrottle,), {"scope": scope})()
+    if not throttle.allow_request(request, None):
+        raise TooManyRequests(max(1, math.ceil(throttle.wait() or 1)))
