@@ -7,7 +7,14 @@ from typing import Any
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Upper
 
-from ml.models import CaptchaType, Confirmation, ModelVersion, ShadowReading
+from ml.models import (
+    GENERAL_SLUG,
+    TYPES_SLUG,
+    CaptchaType,
+    Confirmation,
+    ModelVersion,
+    ShadowReading,
+)
 from ml.recognition.metrics import describe_interval, interval, wilson_interval
 
 
@@ -80,6 +87,20 @@ class AvailableType:
     accuracy: Accuracy | None
 
 
+@dataclass(frozen=True)
+class ServingModel:
+    """A model that reads for everybody now, and what it is for."""
+
+    slug: str
+    name: str
+    title: str
+    accuracy: Accuracy | None
+
+
+TITLES = {GENERAL_SLUG: "Captchas of no known type", TYPES_SLUG: "Tells the types apart"}
+"""Of the models that belong to no captcha type."""
+
+
 def visible_types(user_id: int | None) -> QuerySet[CaptchaType]:
     """The public types and the user's own."""
     mine = Q(owner__isnull=True)
@@ -100,6 +121,23 @@ def available_types(user_id: int | None = None) -> list[AvailableType]:
         .order_by("slug")
     )
     return [_available(version, version.captcha_type) for version in serving if version.captcha_type]
+
+
+def serving_models(user_id: int | None = None) -> list[ServingModel]:
+    """What serves `user_id` (None: anybody), the general reader and the type model included: one query."""
+    serving = ModelVersion.objects.filter(state=ModelVersion.State.SERVING).select_related("captcha_type")
+    theirs = Q(captcha_type__isnull=True) | Q(
+        captcha_type__active=True, captcha_type__in=visible_types(user_id)
+    )
+    return [
+        ServingModel(
+            slug=version.slug,
+            name=str(version),
+            title=version.captcha_type.title if version.captcha_type else TITLES[version.slug],
+            accuracy=accuracy_of(version.metrics),
+        )
+        for version in serving.filter(theirs).order_by("captcha_type", "slug")
+    ]
 
 
 def accuracy_of(metrics: Mapping[str, Any]) -> Accuracy | None:

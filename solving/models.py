@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import CreditAccount
+from ml.recognition.pipeline import Recognition
 
 MAX_ID = 2**53 - 1
 """Largest id: every integer up to it is exact in JavaScript."""
@@ -57,6 +58,9 @@ class Solve(models.Model):
     charged = models.PositiveIntegerField(help_text="Credits.")
     elapsed_ms = models.FloatField(help_text="Wall time of decoding and reading.")
     created = models.DateTimeField(default=timezone.now)
+
+    recognition: Recognition | None = None
+    """Of a solve made just now, all that its reader told; it is not stored."""
 
     class Meta:
         indexes = [

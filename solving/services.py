@@ -261,6 +261,7 @@ def _read(user: User, image: bytes, hints: Hints) -> Solve:
         row.captcha_type = hints.captcha_type or ""
     else:
         row.outcome = Solve.Outcome.SOLVED
+        row.recognition = recognition
         row.captcha_type = recognition.captcha_type
         row.text, row.answer = recognition.text, recognition.answer
         row.confidence = recognition.confidence

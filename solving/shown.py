@@ -1,0 +1,105 @@
+"""A reading as the pages show it: the answer, each character, the type, the time, and the raw JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ml.recognition.decoding import CharacterReading
+from ml.recognition.pipeline import Recognition, Unsolvable
+from solving.history import describe
+from solving.services import Receipt
+
+SURE, LESS = 0.95, 0.7
+"""From which confidence on a character is shown as sure, and as less sure; below it is unsure."""
+ADVICE = {
+    "not_a_captcha": "Send the picture of the captcha alone, without the page around it.",
+    "low_confidence": "Ask for a fresh captcha, or say what you know of it: type, length, characters.",
+    "constraints": "Check what you said about it: length, characters, case.",
+    "arithmetic": "It was taken for a sum. If it is none, say so by naming another type.",
+    "no_reader": "Choose one of the types that there is a reader for.",
+}
+"""What to do about each way of being refused."""
+
+
+@dataclass(frozen=True)
+class Character:
+    char: str
+    confidence: float
+
+    @property
+    def sureness(self) -> str:
+        if self.confidence >= SURE:
+            return "sure"
+        return "less" if self.confidence >= LESS else "unsure"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What became of one image. `stages` are milliseconds by name; empty of a read that was refused."""
+
+    answer: str = ""
+    text: str = ""
+    confidence: float | None = None
+    characters: tuple[Character, ...] = ()
+    captcha_type: str = ""
+    type_confidence: float | None = None
+    model_version: str = ""
+    stages: tuple[tuple[str, float], ...] = ()
+    reason: str = ""
+    advice: str = ""
+    raw: str = ""
+    receipt: Receipt | None = None
+
+    @property
+    def total_ms(self) -> float:
+        return sum(milliseconds for _, milliseconds in self.stages)
+
+
+def of_recognition(recognition: Recognition, *, raw: object = None, receipt: Receipt | None = None) -> Shown:
+    """`raw` is what the API would answer, or else nothing but the reading itself."""
+    told = raw if raw is not None else _told(recognition)
+    return Shown(
+        answer=recognition.answer,
+        text=recognition.text,
+        confidence=recognition.confidence,
+        characters=_characters(recognition.characters),
+        captcha_type=recognition.captcha_type,
+        type_confidence=recognition.type_confidence,
+        model_version=recognition.model_version,
+        stages=tuple(recognition.timings_ms.items()),
+        raw=json.dumps(told, indent=2, ensure_ascii=False),
+        receipt=receipt,
+    )
+
+
+def of_refusal(refusal: Unsolvable) -> Shown:
+    return Shown(reason=refusal.reason, advice=ADVICE.get(refusal.code, ""))
+
+
+def of_receipt(receipt: Receipt) -> Shown:
+    """A solve that has just been made, which still knows what its reader told."""
+    solve = receipt.solve
+    raw = describe(solve) | {"balance": receipt.balance}
+    if solve.recognition is not None:
+        return of_recognition(solve.recognition, raw=raw, receipt=receipt)
+    return Shown(reason=solve.reason, advice=ADVICE.get(solve.reason_code, ""), receipt=receipt)
+
+
+def _characters(characters: Sequence[CharacterReading]) -> tuple[Character, ...]:
+    return tuple(Character(one.char, one.confidence) for one in characters)
+
+
+def _told(recognition: Recognition) -> dict[str, object]:
+    return {
+        "text": recognition.text,
+        "answer": recognition.answer,
+        "captcha_type": recognition.captcha_type,
+        "confidence": recognition.confidence,
+        "characters": [
+            {"char": one.char, "confidence": round(one.confidence, 4)} for one in recognition.characters
+        ],
+        "model_version": recognition.model_version,
+        "elapsed_ms": round(sum(recognition.timings_ms.values()), 3),
+    }
