@@ -7,21 +7,6 @@ ID_OF_ANSWER = r"""sed 's/.*"id": *\([0-9]*\).*/\1/'"""
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A picture that the service ships to be tried on. ``path`` lies below the static files."""
-
-    path: str
-    title: str
-
-
-SAMPLES = [
-    Sample("samples/captcha_type_a.png", "type A"),
-    Sample("samples/captcha_type_b.png", "type B: the sum is computed"),
-    Sample("samples/general.png", "no known type"),
-]
-
-
-@dataclass(frozen=True)
 class Example:
     title: str
     command: str

@@ -13,8 +13,10 @@ from csp.utils import build_policy
 from django.conf import settings
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
+
+from captcha_site import problems
 
 WITHOUT_PAGES = (
     "/api/v1/solves",
@@ -61,3 +63,10 @@ class ContentSecurityPolicyMiddleware(_ForPages, CSPMiddleware):
             response.headers.setdefault(HEADER, self.policy)
             return response
         return self.process_response(request, response)  # leaves Django's pages of errors alone
+
+
+class DomainErrorMiddleware(MiddlewareMixin):
+    """An app's error that a page did not handle is answered as the API would: by its status, as a page."""
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        return problems.domain_error(request, error)

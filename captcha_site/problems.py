@@ -24,6 +24,7 @@ from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.template import TemplateDoesNotExist, loader
 from rest_framework import exceptions
 
+from captcha_site import logs
 from ml.recognition.images import ImageError
 
 logger = logging.getLogger(__name__)
@@ -208,6 +209,21 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
 
 
+def refused_form(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """CSRF_FAILURE_VIEW: the form was older than the log-in, or came from another site."""
+    return permission_denied(request, PermissionDenied())
+
+
+def domain_error(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    """The answer to an error of one of the apps that a page let through; None for any other error."""
+    if not isinstance(getattr(error, "status", None), int) or not isinstance(
+        getattr(error, "code", None), str
+    ):
+        return None
+    problem = _of_domain(error)
+    return _plain(request, problem, f"{problem.status}.html")
+
+
 def unknown_endpoint(request: HttpRequest) -> HttpResponse:
     """The last route below ``/api/``: a problem, where DEBUG would show Django's page."""
     return not_found(request, Http404())
@@ -218,7 +234,7 @@ def _plain(request: HttpRequest, problem: Problem, template: str) -> HttpRespons
     if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
         return problem.answer(request)
     try:
-        page = loader.render_to_string(template, {"problem": problem})
+        page = loader.render_to_string(template, {"problem": problem, "request_id": logs.request_id.get()})
     except TemplateDoesNotExist:
         return problem.answer(request)
-    return HttpResponse(page, status=problem.status)
+    return HttpResponse(page, status=problem.status, headers=dict(problem.headers))

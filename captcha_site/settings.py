@@ -48,6 +48,7 @@ TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 
 SIGNUP_CREDITS = env.integer("SIGNUP_CREDITS", 10, minimum=0)
 SOLVE_PRICE = env.integer("SOLVE_PRICE", 1, minimum=0)
+LOW_BALANCE = env.integer("LOW_BALANCE", 5, minimum=0)  # credits at which an account's page says so
 TOKEN_LIFESPAN_HOURS = env.integer("TOKEN_LIFESPAN_HOURS", 24, minimum=1)
 TOKEN_LIFESPAN_MAX_HOURS = env.integer("TOKEN_LIFESPAN_MAX_HOURS", 24 * 30, minimum=TOKEN_LIFESPAN_HOURS)
 
@@ -130,6 +131,7 @@ MIDDLEWARE = [
     "captcha_site.middleware.AuthenticationMiddleware",
     "captcha_site.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "captcha_site.middleware.DomainErrorMiddleware",
     "axes.middleware.AxesMiddleware",  # last, so that it sees the answer of every log-in
 ]
 
@@ -193,8 +195,14 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "labeling:types"
-LOGOUT_REDIRECT_URL = "login"
+LOGIN_REDIRECT_URL = "my-account"
+LOGOUT_REDIRECT_URL = "home"
+
+# Mail is for resetting passwords: to the log, unless EMAIL_URL names a server.
+EMAIL_URL = env.text("EMAIL_URL")
+vars().update(environ.Env.email_url_config(EMAIL_URL or "consolemail://"))
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "captcha-solving-service@localhost")
+PASSWORD_RESET_TIMEOUT = 3600  # seconds
 
 AXES_FAILURE_LIMIT = env.integer("AXES_FAILURE_LIMIT", 10, minimum=1)
 AXES_COOLOFF_TIME = timedelta(minutes=env.integer("AXES_COOLOFF_MINUTES", 15, minimum=1))
@@ -238,6 +246,7 @@ REST_FRAMEWORK = {
         "user": env.rate("THROTTLE_USER", "6000/min"),
         "sign_up": env.rate("THROTTLE_SIGN_UP", "10/hour"),
         "token": env.rate("THROTTLE_TOKEN", "60/min"),
+        "try": env.rate("THROTTLE_TRY", "30/min"),
         "solve": env.rate("THROTTLE_SOLVE", "6000/min"),
     },
     "NUM_PROXIES": None,
@@ -290,6 +299,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "captcha_site.problems.refused_form"
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.boolean("SECURE_COOKIES", not DEBUG)
 SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", not DEBUG)

@@ -1,10 +1,9 @@
 """Every address of the service. API paths carry no trailing slash."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
 
-from captcha_site import metrics, openapi, problems, views
+from captcha_site import account_pages, metrics, openapi, problems, type_pages, views
 
 admin.site.site_header = admin.site.site_title = "Captcha Solving Service"
 admin.site.index_title = "Users, credits and models"
@@ -18,8 +17,13 @@ urlpatterns = [
     path("metrics", metrics.scrape, name="metrics"),
     path("favicon.ico", views.favicon),
     path("admin/", admin.site.urls),
-    path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("accounts/logout/", LogoutView.as_view(), name="logout"),
+    path("", include("solving.page_urls")),
+    path("accounts/", account_pages.my_account, name="my-account"),
+    path("accounts/data/", account_pages.my_data, name="my-data"),
+    path("accounts/data/export", account_pages.export_my_data, name="export-my-data"),
+    path("accounts/", include("accounts.page_urls")),
+    path("types/", type_pages.models, name="models"),
+    path("types/<slug:slug>/", type_pages.model, name="model"),
     path("labeling/", include("labeling.urls")),
     path("jobs/", include("jobs.urls")),
     path("", include("accounts.urls")),

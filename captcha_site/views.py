@@ -8,8 +8,10 @@ from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from captcha_site.examples import SAMPLES, Example, examples
+from captcha_site.examples import Example, examples
 from ml import registry
+from ml.selectors import serving_models
+from solving.samples import SAMPLES
 
 WELCOME = "Welcome to Captcha Solving Service! For help, visit /info Have fun!"
 
@@ -18,7 +20,8 @@ WELCOME = "Welcome to Captcha Solving Service! For help, visit /info Have fun!"
 def home(request: HttpRequest) -> HttpResponse:
     """Browsers get the landing page, programs a line of JSON."""
     if _wants(request, "application/json", "text/html") == "text/html":
-        return render(request, "home.html", {"samples": SAMPLES, "examples": _examples(request)[:2]})
+        context = {"samples": SAMPLES, "models": serving_models(), "examples": _examples(request)[:2]}
+        return render(request, "home.html", context)
     return JsonResponse({"message": WELCOME})
 
 

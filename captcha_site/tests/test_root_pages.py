@@ -8,8 +8,9 @@ from django.db import OperationalError
 from django.test import Client
 from pytest_django import Settings
 
-from captcha_site.examples import SAMPLES, examples
+from captcha_site.examples import examples
 from ml import registry
+from solving.samples import SAMPLES
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
@@ -21,6 +22,7 @@ def test_programs_get_the_welcome_as_json(client: Client) -> None:
     assert client.get("/").json() == {"message": welcome}
 
 
+@pytest.mark.django_db
 def test_browsers_get_the_landing_page(client: Client) -> None:
     answer = client.get("/", headers=BROWSER)
     page = answer.content.decode()

@@ -1,0 +1,239 @@
+"""The pages in a real browser, with the shipped models: by keys alone, dark and light, phone to desktop."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from accounts import credits
+from accounts.models import Acceptance, ApiKey, User
+from ml import registry
+from ml.services import install_shipped_models
+from solving.models import Solve, SolveReport
+from solving.samples import SAMPLES
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PASSWORD = "a password of theirs"
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+VIOLATIONS = """async tags => (await axe.run(document, {runOnly: tags})).violations.map(
+    one => one.id + ": " + one.nodes.map(node => node.html.slice(0, 200)).join(" | "))"""
+REPORT_VIOLATIONS = """
+    document.addEventListener("securitypolicyviolation", event =>
+        console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
+"""
+
+PUBLIC = [
+    "/", "/info", "/types/", "/types/captcha_type_b/", "/accounts/login/", "/accounts/sign-up/",
+    "/accounts/acceptable-use/", "/accounts/password/forgotten/", "/accounts/password/sent/",
+]  # fmt: skip
+PRIVATE = [
+    "/playground", "/accounts/", "/accounts/history/", "/accounts/keys/", "/accounts/password/",
+    "/accounts/data/", "/accounts/delete/", "/types/captcha_type_a/", "/labeling/",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.fail("Chromium is not installed. Type: sudo apt-get install -y chromium")
+    with pytest.MonkeyPatch.context() as monkeypatch, sync_playwright() as playwright:
+        # The driver keeps a loop running in this thread, in which Django would refuse to touch the database.
+        monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        # Root may not use Chromium's sandbox; the pages are ours.
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        expect.set_options(timeout=30_000)  # ms; a busy machine needs more than the usual 5 s
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A person with a browser; what its console complains of is kept."""
+
+    def __init__(self, browser: Browser, address: str, **options: Any) -> None:
+        self.context: BrowserContext = browser.new_context(base_url=address, **options)
+        self.context.add_init_script(REPORT_VIOLATIONS)
+        self.complaints: list[str] = []
+        self.page: Page = self.context.new_page()
+        self.page.on("console", lambda one: self.complaints.append(one.text) if one.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def log_in(self, name: str) -> None:
+        self.page.goto("/accounts/login/")
+        self.page.get_by_label("Name").fill(name)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.keyboard.press("Enter")
+        expect(self.page.get_by_role("heading", name=name)).to_be_visible()
+
+
+MakeVisitor = Callable[..., Visitor]
+
+
+@pytest.fixture
+def visit(chromium: Browser, live_server: Any) -> Iterator[MakeVisitor]:
+    cache.clear()
+    registry.reset()
+    install_shipped_models()
+    opened: list[Visitor] = []
+
+    def make(**options: Any) -> Visitor:
+        opened.append(Visitor(chromium, live_server.url, **options))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.context.close()
+    registry.reset()
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    user = User.objects.create_user("ada", "ada@example.org", PASSWORD)
+    credits.grant(user=user, amount=10, reason="for the test", actor="the test")
+    return user
+
+
+def test_a_stranger_reads_a_sample_with_the_keyboard(visit: MakeVisitor) -> None:
+    visitor = visit()
+    page = visitor.page
+    page.goto("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="type B")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".answer")).to_have_text("68")
+    expect(page.locator("#result")).to_contain_text("60+8=?")
+    expect(page.locator("#result")).to_be_focused()
+    assert not Solve.objects.exists()
+    assert visitor.complaints == []
+
+
+def test_the_sample_is_read_without_scripts_too(visit: MakeVisitor) -> None:
+    page = visit(java_script_enabled=False).page
+    page.goto("/")
+    page.get_by_role("button", name="type B").click()
+    expect(page.locator(".answer")).to_have_text("68")
+
+
+def test_from_signing_up_to_the_first_answer(visit: MakeVisitor) -> None:
+    visitor = visit()
+    page = visitor.page
+    page.goto("/accounts/sign-up/")
+    page.get_by_label("Name").fill("grace")
+    page.get_by_label("E-mail address").fill("grace@example.org")
+    page.get_by_label("Password").fill("short")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Read the policy and accept it")).to_be_visible()
+    expect(page.get_by_label("Name")).to_have_value("grace")  # what was typed stays
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("I have read").check()
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("heading", name="Playground")).to_be_visible()
+    assert Acceptance.objects.get().user.username == "grace"
+    page.get_by_label("Picture").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": SAMPLES[0].image}
+    )
+    expect(page.get_by_alt_text("The chosen picture")).to_be_visible()
+    page.get_by_role("button", name="Read it", exact=True).click()
+    expect(page.locator(".answer")).to_have_text("K9XEF")
+    expect(page.locator("#balance")).to_have_text("9")
+    assert Solve.objects.get().charged == 1
+    # The browser itself notes each answer of 400, which a form with errors has.
+    assert [one for one in visitor.complaints if "400 (Bad Request)" not in one] == []
+
+
+def test_a_picture_is_dropped_pasted_and_an_answer_reported(visit: MakeVisitor, ada: User) -> None:
+    visitor = visit()
+    visitor.log_in("ada")
+    page = visitor.page
+    page.goto("/playground")
+    put = """([event, data]) => {
+        const carrier = new DataTransfer();
+        carrier.items.add(new File([Uint8Array.from(data)], "a.png", {type: "image/png"}));
+        const [place, made] = event == "paste"
+            ? [document, new ClipboardEvent("paste", {clipboardData: carrier})]
+            : [document.getElementById("drop"), new DragEvent("drop", {dataTransfer: carrier})];
+        place.dispatchEvent(made);
+    }"""
+    for event, sample, answer in (("drop", SAMPLES[0], "K9XEF"), ("paste", SAMPLES[1], "68")):
+        page.evaluate(put, [event, list(sample.image)])
+        expect(page.get_by_role("button", name="Read it", exact=True)).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator(".answer")).to_have_text(answer)
+    expect(page.locator("#result")).to_contain_text("/api/v1/solves")
+    page.get_by_label("Type the right text").fill("69")
+    page.keyboard.press("Enter")
+    expect(page.locator("#report")).to_contain_text("Thank you")
+    assert SolveReport.objects.get().correction == "69"
+    assert visitor.complaints == []
+
+
+def test_what_is_wrong_is_said_at_the_field(visit: MakeVisitor, ada: User) -> None:
+    visitor = visit()
+    visitor.log_in("ada")
+    page = visitor.page
+    page.goto("/playground")
+    page.get_by_text("What do you know of it?").click()
+    page.get_by_label("Shortest").fill("ten")
+    page.get_by_role("button", name="Read it", exact=True).click()
+    expect(page.locator("#error-image")).to_contain_text("Choose a picture")
+    expect(page.locator("#error-min_length")).to_contain_text("must be a whole number")
+    expect(page.get_by_label("Picture")).to_be_focused()
+    expect(page.get_by_label("Shortest")).to_have_value("ten")
+    expect(page.get_by_label("Shortest")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Shortest")).to_have_accessible_error_message(re.compile("whole number"))
+    assert not Solve.objects.exists()
+
+
+def test_a_key_is_shown_once_and_revoked(visit: MakeVisitor, ada: User) -> None:
+    visitor = visit()
+    visitor.log_in("ada")
+    page = visitor.page
+    page.goto("/accounts/keys/")
+    page.get_by_label("Name").fill("nightly tests")
+    page.get_by_role("button", name="Make it").click()
+    shown = page.locator("#new-key")
+    expect(shown).to_have_text(re.compile("^[0-9a-f]{32}$"))
+    assert ApiKey.objects.get().prefix == shown.inner_text()[:6]
+    page.goto("/accounts/keys/")
+    expect(shown).to_have_count(0)
+    page.get_by_role("button", name="Revoke nightly tests").click()
+    expect(page.get_by_text("The key is revoked")).to_be_visible()
+    assert not ApiKey.objects.exists()
+    assert visitor.complaints == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 360)])
+def test_every_page_is_accessible_and_fits(visit: MakeVisitor, ada: User, scheme: str, width: int) -> None:
+    User.objects.filter(pk=ada.pk).update(is_staff=True, is_superuser=True)
+    visitor = visit(color_scheme=scheme, viewport={"width": width, "height": 800})
+    page = visitor.page
+    found: list[str] = []
+
+    def look(path: str) -> None:
+        page.goto(path)
+        if path in ("/", "/playground"):
+            page.get_by_role("button", name="type B").click()
+            expect(page.locator(".answer")).to_be_visible()
+        page.evaluate(AXE)
+        found.extend(f"{path} {one}" for one in page.evaluate(VIOLATIONS, TAGS))
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            found.append(f"{path} is wider than {width} pixels")
+
+    for path in PUBLIC:
+        look(path)
+    visitor.log_in("ada")
+    for path in PRIVATE:
+        look(path)
+    assert found == []
+    assert visitor.complaints == []
