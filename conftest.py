@@ -44,6 +44,7 @@ def _prepare_environment() -> None:
             DEBUG="1",
             DATABASE_URL=f"sqlite:///{folder / 'db.sqlite3'}",
             ARTIFACTS_ROOT=str(folder / "artifacts"),
+            CALLBACKS_AT_ONCE="0",
             SOLVED_IMAGES_ROOT=str(folder / "solved"),
         )
         if parser.parse_known_args(sys.argv[1:])[0].db == "postgresql":

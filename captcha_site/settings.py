@@ -77,6 +77,10 @@ SHADOW_READINGS_DAYS = env.integer("SHADOW_READINGS_DAYS", 90, minimum=0)
 JOB_RUNS_DAYS = env.integer("JOB_RUNS_DAYS", 90, minimum=0)
 LOGIN_ATTEMPTS_DAYS = env.integer("LOGIN_ATTEMPTS_DAYS", 30, minimum=0)
 
+# Callbacks go to public addresses; and to these, HOST or HOST:PORT, where the operator has something running
+CALLBACK_ALLOWED_HOSTS = env.words("CALLBACK_ALLOWED_HOSTS")
+CALLBACKS_AT_ONCE = env.boolean("CALLBACKS_AT_ONCE", True)  # by a thread of the web process too
+
 # What people label, and the data sets frozen out of it: below neither is anything served as a static file
 SAMPLES_ROOT = env.path("SAMPLES_ROOT", BASE_DIR / "var" / "samples")
 DATASETS_ROOT = env.path("DATASETS_ROOT", BASE_DIR / "var" / "datasets")

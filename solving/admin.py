@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from accounts.admin_lists import LimitedPaginator
 from accounts.models import User
 from solving import kept_images, reports
-from solving.models import MAX_ID, Solve, SolveReport
+from solving.models import MAX_ID, Callback, Solve, SolveReport
 
 
 @admin.register(Solve)
@@ -142,6 +142,30 @@ class SolveReportAdmin(admin.ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: SolveReport | None = None) -> bool:
+        return False
+
+
+@admin.register(Callback)
+class CallbackAdmin(admin.ModelAdmin):
+    """The outbox, to look at."""
+
+    list_display = ("created", "user", "url", "state", "attempts", "due", "error")
+    list_filter = ("state",)
+    list_select_related = ("user",)
+    list_per_page = 50
+    exclude = ("digest", "body")
+    ordering = ("-id",)
+    sortable_by = ()
+    paginator = LimitedPaginator
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Callback | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Callback | None = None) -> bool:
         return False
 
 

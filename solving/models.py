@@ -132,6 +132,35 @@ class SolveReport(models.Model):
         return f"{self.pk}: {self.verdict}, {self.state}"
 
 
+class Callback(models.Model):
+    """An answer on its way to a URL of the caller's (`callbacks`)."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        DELIVERED = "delivered", "delivered"
+        GIVEN_UP = "given_up", "given up"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="callbacks")
+    url = models.TextField()
+    content_type = models.CharField(max_length=100)
+    body = models.BinaryField()
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the API key, which signs it.")
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=200, blank=True, help_text="Why the last attempt failed.")
+    due = models.DateTimeField(help_text="When it is tried next, or was done with.")
+    created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due"], name="callback_due", condition=models.Q(state="waiting")),
+            models.Index(fields=["due"], name="callback_done", condition=~models.Q(state="waiting")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state} to {self.url}"
+
+
 class IdempotencyKey(models.Model):
     """A client's name for one request, and the answer that each repetition of it gets.
 

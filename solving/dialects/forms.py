@@ -5,13 +5,14 @@ in.php solves at once; the id it gives is that of the solve, and res.php answers
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 
 from solving import reports
 from solving.dialects import errors, lenient, tasks
 from solving.dialects.errors import Code, DialectError, speaks
-from solving.dialects.tasks import Task
+from solving.dialects.tasks import Message, Task
 
 _METHODS = ("", "post", "base64")
 _MAX_IDS = 100
@@ -38,7 +39,13 @@ def submit(request: HttpRequest) -> HttpResponse:
         math=parameters.get("calc"),
         user_id=key.user_id,
     )
-    task = tasks.solve(api_key=key, images=[_image(parameters)], hints=hints)
+    task = tasks.solve(
+        api_key=key,
+        images=[_image(parameters)],
+        hints=hints,
+        callback_url=tasks.callback_url_of(parameters.get("pingback")),
+        describe=_message,
+    )
     return _answer(request, str(task.id), parameters)
 
 
@@ -68,6 +75,12 @@ def result(request: HttpRequest) -> HttpResponse:
         body = {"status": 1, "request": text, "price": str(task.charged)}
         return _with_access(HttpResponse(json.dumps(body), content_type="application/json"), parameters)
     return _answer(request, f"{text}|{task.charged}", parameters)
+
+
+def _message(task: Task) -> Message:
+    """What a pingback says."""
+    code = _text_of(task) if task.solved else errors.UNSOLVABLE.form
+    return Message(urlencode({"id": task.id, "code": code}).encode(), "application/x-www-form-urlencoded")
 
 
 def _several(request: HttpRequest, user_id: int, parameters: dict[str, Any]) -> HttpResponse:

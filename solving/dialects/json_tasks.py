@@ -18,7 +18,7 @@ from accounts.models import ApiKey
 from solving import reports, selectors
 from solving.dialects import errors, lenient, tasks
 from solving.dialects.errors import Code, DialectError, speaks
-from solving.dialects.tasks import Task
+from solving.dialects.tasks import Message, Task
 
 _NO_ERROR = {"errorId": 0, "errorCode": "", "errorDescription": ""}
 _DAY = timedelta(hours=24)
@@ -42,7 +42,15 @@ def create_task(request: HttpRequest) -> HttpResponse:
     if not lenient.text(asked.get("type")).lower().startswith("imagetotexttask"):
         raise DialectError(errors.TASK_TYPE)
     images, several = _images(asked)
-    task = tasks.solve(api_key=key, images=images, hints=_hints(asked, key), several=several)
+    address = client_address(request) or ""
+    task = tasks.solve(
+        api_key=key,
+        images=images,
+        hints=_hints(asked, key),
+        several=several,
+        callback_url=tasks.callback_url_of(body.get("callbackUrl") or asked.get("callbackUrl")),
+        describe=lambda task: _message(task, address),
+    )
     if not task.solved:
         raise DialectError(errors.UNSOLVABLE, task.reason)
     return _answer(_NO_ERROR | {"taskId": task.id, "status": "ready", "solution": _solution(task)})
@@ -127,6 +135,17 @@ def result_of(task: Task) -> dict[str, Any]:
         "endTime": int(ended.timestamp()),
         "solveCount": 1,
     }
+
+
+def _message(task: Task, address: str) -> Message:
+    """What a callback says: the answer of getTaskResult, and the task's id."""
+    if task.solved:
+        body = result_of(task) | {"ip": address}
+    else:
+        code = errors.UNSOLVABLE
+        told = f"{code.name}: {task.reason}"
+        body = {"errorId": code.number, "errorCode": code.name, "errorDescription": told}
+    return Message(json.dumps(body | {"taskId": task.id}).encode(), "application/json")
 
 
 def _solution(task: Task) -> dict[str, Any]:

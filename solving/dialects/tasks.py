@@ -1,6 +1,6 @@
 """What the dialects share once a request is understood: who asks, for which images, how to find them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from accounts.models import ApiKey
 from ml import registry
 from ml.recognition.constraints import Constraints
 from ml.recognition.pipeline import GENERAL
-from solving import reports, services
+from solving import callbacks, reports, services
 from solving.dialects import errors, lenient
 from solving.dialects.errors import DialectError
 from solving.errors import NotReportable
@@ -46,6 +46,14 @@ class Task:
     @property
     def charged(self) -> int:
         return sum(solve.charged for solve in self.solves)
+
+
+@dataclass(frozen=True)
+class Message:
+    """The body of a callback."""
+
+    body: bytes
+    content_type: str
 
 
 def key_of(request: HttpRequest, value: Any, scope: str, *, counted: str | None = None) -> ApiKey:
@@ -91,20 +99,65 @@ def hints_of(
     )
 
 
-def solve(*, api_key: ApiKey, images: Sequence[bytes], hints: Hints, several: bool = False) -> Task:
-    """Solve the images of one task, each paid for by itself, all committed at once."""
+def solve(
+    *,
+    api_key: ApiKey,
+    images: Sequence[bytes],
+    hints: Hints,
+    several: bool = False,
+    callback_url: str = "",
+    describe: Callable[[Task], Message] | None = None,
+) -> Task:
+    """Solve the images of one task, each paid for by itself, all committed at once.
+
+    What `describe` makes of the task is sent to `callback_url`, if there is one.
+    """
+
+    def tell(task: Task) -> None:
+        if callback_url and describe is not None:
+            message = describe(task)
+            callbacks.enqueue(
+                user_id=api_key.user_id,
+                digest=api_key.digest,
+                url=callback_url,
+                body=message.body,
+                content_type=message.content_type,
+            )
+
     if not several:
-        receipt = services.solve(user=api_key.user, image=images[0], hints=hints, api_key=api_key)
-        return Task(receipt.solve.pk, [receipt.solve])
+        receipt = services.solve(
+            user=api_key.user,
+            image=images[0],
+            hints=hints,
+            api_key=api_key,
+            before_commit=(lambda receipt: tell(_single(receipt.solve))) if callback_url else None,
+        )
+        return _single(receipt.solve)
     group = TaskGroup(id=random_id(), user_id=api_key.user_id)
 
     def store(receipt: services.BatchReceipt) -> None:
         group.solve_ids = [one.pk for one in _all_stored(receipt)]
         group.save(force_insert=True)
+        tell(Task(group.pk, _all_stored(receipt), several=True))
 
     items = [Item(image, hints) for image in images]
     batch = services.solve_batch(user=api_key.user, items=items, api_key=api_key, before_commit=store)
     return Task(group.pk, _all_stored(batch), several=True)
+
+
+def callback_url_of(value: Any) -> str:
+    """The URL to tell the answer to; nothing for none. Raises DialectError for one that cannot be."""
+    url = lenient.text(value)
+    if not url:
+        return ""
+    try:
+        return callbacks.check_url(url)
+    except callbacks.UrlRefused as error:
+        raise DialectError(errors.PARAMETERS, f"No callback can be sent: {error}.") from error
+
+
+def _single(solve: Solve) -> Task:
+    return Task(solve.pk, [solve])
 
 
 def find(*, user_id: int, task_id: Any) -> Task:
@@ -112,7 +165,7 @@ def find(*, user_id: int, task_id: Any) -> Task:
     number = lenient.identifier(task_id)
     solve = Solve.objects.filter(pk=number, user_id=user_id).first()
     if solve is not None:
-        return Task(number, [solve])
+        return _single(solve)
     group = TaskGroup.objects.filter(pk=number, user_id=user_id).first()
     if group is None:
         raise DialectError(errors.NO_TASK)

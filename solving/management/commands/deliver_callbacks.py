@@ -1,0 +1,35 @@
+"""``manage.py deliver_callbacks``: for a schedule; or, with --forever, a process of its own."""
+
+import signal
+import threading
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import close_old_connections
+
+from solving import callbacks
+
+
+class Command(BaseCommand):
+    help = "Send the callbacks that are due, and those whose last attempt failed a while ago."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--forever", action="store_true", help="look each second until told to end")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not options["forever"]:
+            self._deliver()
+            return
+        told = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *ignored: told.set())
+        while not told.wait(1):
+            close_old_connections()
+            self._deliver(quiet=True)
+
+    def _deliver(self, *, quiet: bool = False) -> None:
+        counted = callbacks.deliver_due()
+        if counted or not quiet:
+            counts = ", ".join(f"{count} {state}" for state, count in sorted(counted.items()))
+            self.stdout.write(counts or "nothing is due")
