@@ -152,6 +152,9 @@ def test_a_list_of_images_is_one_task(client: JsonClient, user: User) -> None:
     assert (charges(user), Solve.objects.count()) == (3, 3)
     assert client.call("reportIncorrect", taskId=created["taskId"])["status"] == "success"
     assert SolveReport.objects.count() == 3
+    Solve.objects.order_by("created").first().delete()  # type: ignore[union-attr]
+    gone = client.call("getTaskResult", taskId=created["taskId"])
+    assert_refused(gone, 16, "ERROR_NO_SUCH_CAPCHA_ID")
 
 
 def test_a_list_is_paid_whole_or_not_at_all(client: JsonClient, user: User) -> None:
