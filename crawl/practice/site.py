@@ -25,6 +25,14 @@ COOKIE = "practice"
 MAX_SESSIONS = 10_000
 MAX_LOG = 20_000
 WAYS = ("constant", "consent", "json", "data", "refresh", "forbidden")
+PARADE = (
+    "fine", "html", "html-as-png", "gone", "redirects", "bomb", "huge", "cut", "empty", "dot", "gone"
+)  # fmt: skip
+"""What one address answers at its visits, in turn: all that can be wrong with an answer."""
+DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP6DwABBQECz6AuzQAAAABJRU5ErkJggg=="
+)
+"""One pixel, as counters of visits use it."""
 ROBOTS = {
     "usual": "User-agent: *\nDisallow: /forbidden/\n",
     "closed": "User-agent: *\nDisallow: /\n",
@@ -129,7 +137,7 @@ class PracticeSite:
         if request.path in fixed:
             return fixed[request.path]()
         if parts[0] == "hostile" and len(parts) > 1:
-            return self._hostile(parts[1], session)
+            return self._hostile(parts[1], request, session)
         if len(parts) < 2 or parts[0] not in WAYS or parts[1] not in STYLES:
             return _page("Not found", "<p>There is nothing here.</p>", status=404)
         way, style, rest = parts[0], parts[1], "/".join(parts[2:])
@@ -241,11 +249,12 @@ class PracticeSite:
             return Answer(b"out of order", "text/plain", 503)
         return Answer(self._robots.encode(), "text/plain")
 
-    def _hostile(self, mode: str, session: Session) -> Answer:
+    def _hostile(self, mode: str, request: Request, session: Session) -> Answer:
         with self._lock:
             self._visits[mode] += 1
             visit = self._visits[mode]
-        image = self._challenge("ripples", session).image
+        if mode == "parade":
+            mode = PARADE[(visit - 1) % len(PARADE)]
         match mode:
             case "html":
                 return _page("Log in", "<p>Please log in first.</p>")
@@ -255,30 +264,34 @@ class PracticeSite:
                 return _page("Empty", '<p>No picture today.</p><img id="broken" src="">')
             case "gone":
                 return _page("Not found", "", status=404)
-            case "busy":
-                return Answer(b"slow down", "text/plain", 429, {"Retry-After": "1"})
+            case "busy" if visit % 2:  # every second visit is served
+                return Answer(b"slow down", "text/plain", 429, {"Retry-After": "2"})
             case "closed-for-hours":
                 return Answer(b"slow down", "text/plain", 429, {"Retry-After": "7200"})
             case "down":
                 return Answer(b"out of order", "text/plain", 503)
-            case "flaky":  # every second visit fails
-                return Answer(b"", "text/plain", 503) if visit % 2 else _png(image)
             case "redirects":
                 return Answer(status=302, headers={"Location": f"/hostile/redirects?{visit}"})
-            case "elsewhere":
-                return Answer(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data/"})
-            case "drip":
-                return Answer(image, "image/png", drip=1.0)
+            case "to":  # wherever the visitor is sent
+                return Answer(status=302, headers={"Location": request.query.get("url", "/")})
             case "bomb":
                 return Answer(_bomb(), "image/png", headers={"Content-Encoding": "gzip"})
+            case "empty":
+                return Answer(b"", "image/png")
+            case "dot":
+                return _png(DOT)
+            case "same":
+                return _png(STYLES["sums"].draw("1+1=?", 1))
+        image = self._challenge("sums", session).image
+        match mode:
+            case "fine" | "busy":
+                return _png(image)
+            case "drip":
+                return Answer(image, "image/png", drip=1.0)
             case "huge":
                 return Answer(image + bytes(8 * 1024 * 1024), "image/png")
             case "cut":
                 return Answer(image[: len(image) // 2], "image/png")
-            case "empty":
-                return Answer(b"", "image/png")
-            case "same":
-                return _png(STYLES["ripples"].draw("AAAAA", 1))
         return _page("Not found", "", status=404)
 
 

@@ -25,16 +25,30 @@ class Style:
     alphabet: str
     length: int
     draw: Draw
-    arithmetic: bool = False
+    sum_of: Callable[[random.Random], str] | None = None
+    """Of a style that shows sums: one of them."""
 
     def text(self, seed: int) -> str:
         rng = random.Random(seed)
-        if self.arithmetic:
-            return f"{rng.randint(1, 99)}{rng.choice('+-')}{rng.randint(1, 9)}=?"
+        if self.sum_of is not None:
+            return self.sum_of(rng)
         return "".join(rng.choices(self.alphabet, k=self.length))
 
     def answer(self, text: str) -> str:
-        return str(arithmetic.answer(text)) if self.arithmetic else text
+        return text if self.sum_of is None else str(arithmetic.answer(text))
+
+
+def sum_as_type_b(rng: random.Random) -> str:
+    return f"{rng.randint(1, 99)}{rng.choice('+-')}{rng.randint(1, 9)}=?"
+
+
+def sum_as_django_simple_captcha(rng: random.Random) -> str:
+    """As the package's `math_challenge` makes it, which has no seed of its own."""
+    first, second = rng.randint(1, 10), rng.randint(1, 10)
+    operator = rng.choice("+-*")
+    if operator == "-":
+        first, second = max(first, second), min(first, second)
+    return f"{first}{operator}{second}="
 
 
 def drawn_by_us(style: str) -> Draw:
@@ -58,10 +72,19 @@ def drawn_by_django_simple_captcha(text: str, seed: int) -> bytes:
 
 STYLES = {
     "ripples": Style("Ripples, drawn by this project", texts.UNAMBIGUOUS, 5, drawn_by_us("ripples")),
-    "sums": Style("Sums, drawn by this project", string.digits + "+-=?", 6, drawn_by_us("sums"), True),
+    "sums": Style(
+        "Sums, drawn by this project", string.digits + "+-=?", 6, drawn_by_us("sums"), sum_as_type_b
+    ),
     "captcha": Style("The package captcha", texts.UNAMBIGUOUS, 4, drawn_by_captcha),
     "simple": Style(
         "The package django-simple-captcha", string.ascii_uppercase, 4, drawn_by_django_simple_captcha
+    ),
+    "math": Style(
+        "Sums of the package django-simple-captcha",
+        string.digits + "+-*=",
+        6,
+        drawn_by_django_simple_captcha,
+        sum_as_django_simple_captcha,
     ),
 }
 

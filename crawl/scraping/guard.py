@@ -1,8 +1,9 @@
 """No socket to an address that may not be asked: checked once, and only what was checked is connected to.
 
-The middleware, last before the downloader, sees every request: the first, retries, each step of a chain of
-redirects and robots.txt. It resolves the host, judges all addresses and pins them. The resolver that Twisted
-asks when it connects never looks a name up: it gives what is pinned, or nothing.
+Two middlewares see every request: the first, retries, each step of a chain of redirects, and robots.txt. One,
+before all others, knows the hosts of the source; the other, last before the downloader, resolves the host,
+judges all addresses and pins them. The resolver that Twisted asks when it connects never looks a name up: it
+gives what is pinned, or nothing.
 """
 
 from __future__ import annotations
@@ -26,23 +27,30 @@ from jobs.addresses import resolve_public
 _pinned: dict[tuple[str, int], list[str]] = {}
 
 
-class GuardMiddleware:
-    """Refuses other schemes, hosts that the source does not name, and addresses that are not public."""
+class HostGuard:
+    """Refuses other schemes, and hosts that the source does not name."""
 
     def __init__(self, hosts: frozenset[str]) -> None:
         self._hosts = hosts
 
     @classmethod
-    def from_crawler(cls, crawler: Crawler) -> GuardMiddleware:
+    def from_crawler(cls, crawler: Crawler) -> HostGuard:
         return cls(frozenset(crawler.settings.getlist("CRAWL_HOSTS")))
 
-    async def process_request(self, request: Request) -> None:
+    def process_request(self, request: Request) -> None:
         try:
-            host, port = rules.address_of(request.url)
+            host, _ = rules.address_of(request.url)
         except ValueError as error:
-            raise Refused(f"an address that {error}") from error
+            raise Refused(f"leads to an address that {error}") from error
         if host not in self._hosts:
             raise Refused(f"leads to {host}, which the source does not name")
+
+
+class AddressGuard:
+    """Refuses addresses that are not public, but for hosts that the operator allowed."""
+
+    async def process_request(self, request: Request) -> None:
+        host, port = rules.address_of(request.url)
         if (host, port) not in _pinned:
             _pinned[host, port] = await sync_to_async(_addresses_of, thread_sensitive=False)(host, port)
 

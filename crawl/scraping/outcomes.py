@@ -10,7 +10,7 @@ from scrapy.exceptions import (
 )
 
 
-class Failed(Exception):
+class Failed(IgnoreRequest):
     """One image did not come; `str()` is the reason. The next one may."""
 
 

@@ -18,7 +18,7 @@ from scrapy.http import Response
 from scrapy.robotstxt import RobotParser
 
 from crawl.scraping.guard import unpin
-from crawl.scraping.outcomes import Refused, reason_of
+from crawl.scraping.outcomes import Failed, Refused, reason_of
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 300.0
@@ -45,7 +45,7 @@ class PoliteRobotsMiddleware(RobotsTxtMiddleware):
             error = self._errors[urlsplit(request.url).netloc]
             if isinstance(error, Refused):
                 raise error
-            raise Refused(f"robots.txt cannot be read ({reason_of(error)}), so it allows nothing") from error
+            raise Refused(f"robots.txt cannot be read ({error}), so it allows nothing") from error
         return parser
 
     async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
@@ -91,10 +91,14 @@ class BackOffMiddleware:
         return answer
 
     async def process_exception(self, request: Request, exception: Exception) -> Request | Response | None:
+        if isinstance(exception, IgnoreRequest):
+            return None
+        reason = reason_of(exception)
         answer = self._retries.process_exception(request, exception)
-        if isinstance(answer, Request):
-            unpin(request.url)
-            await _wait(answer, None)
+        if not isinstance(answer, Request):
+            raise Failed(reason) from exception
+        unpin(request.url)
+        await _wait(answer, None)
         return answer
 
 

@@ -51,11 +51,12 @@ def scrapy_settings(source: CaptchaSource) -> dict[str, Any]:
         "TELNETCONSOLE_ENABLED": False,
         "DOWNLOADER_MIDDLEWARES": {
             "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,  # the guard knows the hosts
+            "crawl.scraping.guard.HostGuard": 50,
             "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
             "crawl.scraping.politeness.PoliteRobotsMiddleware": 100,
             "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
             "crawl.scraping.politeness.BackOffMiddleware": 550,
-            "crawl.scraping.guard.GuardMiddleware": 1000,
+            "crawl.scraping.guard.AddressGuard": 1000,
         },
         "ITEM_PIPELINES": {
             "crawl.scraping.steps.ValidateImage": 100,

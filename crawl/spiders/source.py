@@ -13,6 +13,7 @@ from form2request import form2request
 from scrapy import Request, Spider, signals
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.cookies import CookiesMiddleware
+from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 from scrapy.http.request import NO_CALLBACK
 
@@ -99,9 +100,9 @@ class SourceSpider(Spider):
         request.meta["cookiejar"] = visit.cookies
         try:
             response = await self.crawler.engine.download_async(request)
-        except (Refused, asyncio.CancelledError):
+        except (Refused, Failed):
             raise
-        except Exception as error:
+        except IgnoreRequest as error:
             raise Failed(reason_of(error)) from error
         if response.status != 200:
             raise Failed(f"HTTP {response.status}")
