@@ -25,7 +25,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from run import multipart, request, wait_until_ready
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bin.run import multipart, request, wait_until_ready
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "var" / "circle"

@@ -109,6 +109,13 @@ class CaptchaSource(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(300)],
         help_text="Seconds that one answer may take as a whole.",
     )
+    every_minutes = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Crawl again and again by itself …",
+    )
+    daily_at = models.TimeField(null=True, blank=True, help_text="… or once a day at this time (UTC).")
     give_up_after = models.PositiveIntegerField(
         default=5,
         validators=[MinValueValidator(1)],

@@ -61,6 +61,8 @@ def problems_of(source: CaptchaSource) -> dict[str, str]:
         found["truth"] = "The image comes without a page that could tell: give the address that does."
     if source.truth_url and not source.truth:
         found["truth"] = "Say where the text is in what that address answers."
+    if source.every_minutes and source.daily_at:
+        found["daily_at"] = "Give either the minutes between two runs or the time of day."
     if not _is_list_of_hosts(source.hosts):
         found["hosts"] = 'A list of host names without ports, such as ["img.example.org"].'
     if not _is_form(source.consent_fields):

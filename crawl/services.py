@@ -7,6 +7,8 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from importlib.util import find_spec
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -16,14 +18,19 @@ from django.utils import timezone
 from crawl import rules
 from crawl.errors import CrawlError, HostBusy, NotAuthorised, SourceError
 from crawl.models import CaptchaSource, CrawledImage, CrawlRun
+from jobs import services as jobs
 from jobs.addresses import resolve_public
+from jobs.models import JobRun, Schedule
 from labeling.importing import add_image, add_label
 from labeling.models import Label, Sample
 from labeling.rules import RuleBroken
 from ml.recognition.datasets import hash_bytes
 
+JOB = "crawl"
 STALE = timedelta(minutes=2)
 """A run whose process was not heard of for so long is taken for dead."""
+KILLED = "its process was killed"
+INTERRUPTED = "interrupted"
 MAX_LOG = 20_000
 """Characters of the log that a run keeps."""
 
@@ -62,8 +69,19 @@ def check_source(source: CaptchaSource) -> None:
         )
 
 
-def begin(*, source: CaptchaSource, by: str, count: int | None = None, resume: bool = False) -> CrawlRun:
-    """A run of the source for `count` new images, or the last one that did not reach its own, once more.
+def begin(
+    *,
+    source: CaptchaSource,
+    by: str,
+    count: int | None = None,
+    resume: bool = False,
+    go_on: bool = False,
+) -> CrawlRun:
+    """A run of the source for `count` new images; or the last one once more.
+
+    Args:
+        resume: the last one that did not reach its count, however it ended.
+        go_on: the last one if its process was killed or told to end, else a new one.
 
     Raises:
         NotAuthorised, SourceError, HostBusy, CrawlError
@@ -83,7 +101,7 @@ def begin(*, source: CaptchaSource, by: str, count: int | None = None, resume: b
     }
     try:
         with transaction.atomic():
-            if resume:
+            if resume or (go_on and _was_broken_off(source)):
                 return _resumed(source, at_work)
             return CrawlRun.objects.create(
                 source=source,
@@ -109,12 +127,17 @@ def _resumed(source: CaptchaSource, at_work: Mapping[str, object]) -> CrawlRun:
     return run
 
 
+def _was_broken_off(source: CaptchaSource) -> bool:
+    run = CrawlRun.objects.filter(source=source).first()
+    return run is not None and run.reason in (KILLED, INTERRUPTED)
+
+
 def _put_dead_runs_aside(host: str) -> None:
     """A run that was killed says nothing more: it must not keep its host from being asked for ever."""
     for run in CrawlRun.objects.filter(host=host, state=CrawlRun.State.RUNNING):
         if _is_dead(run):
             CrawlRun.objects.filter(pk=run.pk, heartbeat=run.heartbeat).update(
-                state=CrawlRun.State.SHORT, reason="its process was killed", ended=run.heartbeat
+                state=CrawlRun.State.SHORT, reason=KILLED, ended=run.heartbeat
             )
 
 
@@ -222,10 +245,58 @@ def finish(*, run: CrawlRun, told: Beat, reason: str, stopped: bool) -> CrawlRun
     return CrawlRun.objects.get(pk=run.pk)
 
 
+def start_job(*, source: CaptchaSource, user: Any, count: int | None = None) -> JobRun:
+    """Crawl in the background.
+
+    Raises:
+        NotAuthorised, SourceError, HostBusy, CrawlError
+    """
+    check_source(source)
+    if not settings.CELERY_BROKER_URL and find_spec("scrapy") is None:
+        raise CrawlError(
+            "Crawling needs Scrapy, which is not installed here. Type `make crawling` and start anew, "
+            f"or type elsewhere: manage.py crawl {source.slug}"
+        )
+    words = [source.slug, "--count", str(count or source.count), "--go-on", "--by", user.get_username()]
+    try:
+        return jobs.start_job(kind=JOB, args=words, user=user, key=job_key(source))
+    except jobs.AlreadyRunning as error:
+        raise HostBusy(f"{source} is being crawled: {error}") from error
+
+
+def job_key(source: CaptchaSource) -> str:
+    return f"{JOB} {source.pk}"
+
+
+def keep_schedule(source: CaptchaSource) -> None:
+    """Bring the schedule of jobs up to what the source says."""
+    words = [source.slug, "--go-on", "--by", "the schedule"]
+    present = Schedule.objects.filter(kind=JOB, arguments=words)
+    if not source.every_minutes and not source.daily_at:
+        present.delete()
+        return
+    rhythm = {"every_minutes": source.every_minutes, "daily_at": source.daily_at}
+    if not present.filter(**rhythm).exists():
+        present.delete()
+        schedule = Schedule(kind=JOB, arguments=words, **rhythm)
+        schedule.next_run = schedule.following(timezone.now())
+        schedule.save()
+    present.update(enabled=source.active)
+
+
 def cancel(*, run: CrawlRun) -> None:
     """Ask a run to end after the image that it is at; a dead one ends at once."""
     CrawlRun.objects.filter(pk=run.pk, state=CrawlRun.State.RUNNING).update(cancel=True)
     _put_dead_runs_aside(run.host)
+
+
+def cancel_all(*, source: CaptchaSource) -> None:
+    """End what is under way for the source: the run, and a job that has not begun one."""
+    for run in CrawlRun.objects.filter(source=source, state=CrawlRun.State.RUNNING):
+        cancel(run=run)
+    job = jobs.unfinished(job_key(source))
+    if job is not None and job.state == JobRun.State.QUEUED:
+        jobs.cancel(run=job)
 
 
 def _counters(run: CrawlRun, told: Beat) -> dict[str, object]:

@@ -19,6 +19,7 @@ import yaml
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from crawl import services
 from crawl.errors import SourceError
 from crawl.models import CaptchaSource
 from ml.models import CaptchaType
@@ -82,6 +83,7 @@ def _load_one(slug: str, record: object) -> tuple[CaptchaSource, bool]:
         name, problems = next(iter(error.message_dict.items()))
         raise SourceError(f"{slug}: {name}: {' '.join(problems)}") from error
     source.save()
+    services.keep_schedule(source)
     return source, new
 
 

@@ -48,7 +48,7 @@ def crawl(run: CrawlRun) -> tuple[CrawlRun, int]:
     ended = services.finish(
         run=run,
         told=progress.told(),
-        reason=tally.ending or ("an error that nobody foresaw" if errors else "interrupted"),
+        reason=tally.ending or ("an error that nobody foresaw" if errors else services.INTERRUPTED),
         stopped=tally.stopped or not (tally.ending or errors),
     )
     return ended, errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 import time
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from crawl import services
 from crawl.services import Beat
 from crawl.spiders.source import SourceSpider
+from jobs.progress import report
 
 SECONDS = 1.0
 LINES = 200
@@ -46,6 +48,7 @@ class Progress:
         self._spider = cast(SourceSpider, crawler.spider)
         self._began = time.monotonic()
         self._beating: asyncio.Task[None] | None = None
+        self._ended = asyncio.Event()
         self.log = LogTail()
         tally = self._spider.tally
         self._bar = tqdm(
@@ -77,15 +80,16 @@ class Progress:
         self._beating = asyncio.ensure_future(self._beat())
 
     async def closed(self) -> None:
+        # Not cancelled: a database call in a thread may swallow that.
+        self._ended.set()
         if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.wait([self._beating])
+            await self._beating
         self._show()
         self._bar.close()
         await sync_to_async(connections.close_all)()
 
     async def _beat(self) -> None:
-        while True:
+        while not self._ended.is_set():
             try:
                 ending = await sync_to_async(services.beat)(run=self._spider.run, told=self.told())
             except Exception:
@@ -95,9 +99,12 @@ class Progress:
                 if ending:
                     self._spider.tally.stop(ending)
             self._show()
-            await asyncio.sleep(SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), SECONDS)
 
     def _show(self) -> None:
         tally = self._spider.tally
         self._bar.set_postfix(duplicates=tally.duplicates, dropped=tally.drops.total(), refresh=False)
         self._bar.update(tally.kept - self._bar.n)
+        line = f"{tally.duplicates} duplicates, {tally.drops.total()} dropped"
+        report(tally.kept, self._spider.run.wanted, line)

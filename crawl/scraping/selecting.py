@@ -7,6 +7,7 @@ import binascii
 import json
 from typing import Any
 
+from cssselect import SelectorError
 from parsel import Selector
 from scrapy.http import Response, TextResponse
 from w3lib.url import parse_data_uri
@@ -27,7 +28,7 @@ def check(where: str, *, of_json: bool) -> None:
         return
     try:
         _select(Selector(text="<p></p>"), where)
-    except ValueError as error:
+    except (SelectorError, ValueError) as error:
         raise SourceError(f"{where!r} is neither a CSS selector nor an XPath: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ from crawl.scraping.items import CaptchaImage
 from crawl.scraping.outcomes import Failed, Refused, reason_of
 from crawl.scraping.steps import Dropped
 from crawl.scraping.tally import Tally
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -63,9 +67,11 @@ class SourceSpider(Spider):
             try:
                 image = await self.next_image()
             except Refused as refused:
+                logger.info("the run ends: %s", refused)
                 self.tally.add_drop(str(refused))
                 self.tally.end(str(refused))
             except Failed as failed:
+                logger.info("no image: %s", failed)
                 self._visit = None  # whatever the session was in, begin anew
                 self.tally.add_drop(str(failed))
             else:

@@ -77,8 +77,8 @@ def main() -> None:
                     outcomes[url] = f"answered {response.status}"
                 except Exception as error:
                     outcomes[url] = f"{type(error).__name__}: {error}"
-            return
-            yield
+            for nothing in ():
+                yield nothing
 
     politeness.FIRST_WAIT = 0.001
     settings = scrapy_settings(CaptchaSource(start_url=f"http://{sys.argv[1]}/", delay=0, timeout=5))

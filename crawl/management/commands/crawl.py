@@ -28,6 +28,13 @@ class Command(BaseCommand):
             "--resume", action="store_true", help="go on with the last run, which ended early or was killed"
         )
 
+        parser.add_argument(
+            "--go-on",
+            action="store_true",
+            help="go on with the last run if its process was killed or told to end, else begin one",
+        )
+        parser.add_argument("--by", default=getpass.getuser(), help="who starts it, for the trail")
+
     def handle(self, *args: Any, **options: Any) -> None:
         source = CaptchaSource.objects.select_related("captcha_type").filter(slug=options["source"]).first()
         if source is None:
@@ -40,10 +47,16 @@ class Command(BaseCommand):
         from crawl.scraping import process
 
         _set_up_logging(quiet=options["verbosity"] < 2)
-        by = f"{getpass.getuser()} on {socket.gethostname()}"
+        by = f"{options['by']} on {socket.gethostname()}"
         try:
             process.check_for_scrapy(source)
-            run = services.begin(source=source, by=by, count=options["count"], resume=options["resume"])
+            run = services.begin(
+                source=source,
+                by=by,
+                count=options["count"],
+                resume=options["resume"],
+                go_on=options["go_on"],
+            )
         except CrawlError as error:
             raise CommandError(str(error)) from error
         ended, errors = process.crawl(run)
