@@ -64,6 +64,14 @@ training: .venv-training/.stamp fonts ## Make the environment that trains reader
 	@echo "TRAINING_PYTHON=$(CURDIR)/.venv-training/bin/python" >> .env
 	@echo "Train with: .venv-training/bin/python manage.py train TYPE --images DIR"
 
+.PHONY: crawling
+crawling: .venv/.stamp ## Add what crawling needs to the service's environment, for crawls begun in the admin
+	@bin/make-venv "$(PYTHON)" .venv requirements/crawl.txt
+
+.PHONY: circle
+circle: .venv-dev/.stamp fonts ## On the practice site: crawl, label, train, promote, and fill in its forms over the API
+	@$(DEV)/python bin/circle.py
+
 .PHONY: clean
 clean: ## Delete environments and caches; the database and trained models stay
 	rm -rf .venv .venv-dev .venv-training staticfiles
@@ -73,7 +81,7 @@ clean: ## Delete environments and caches; the database and trained models stay
 .venv/.stamp: $(PINS)
 	@bin/make-venv "$(PYTHON)" .venv requirements/serving.txt
 
-.venv-dev/.stamp: $(PINS) requirements/training.txt requirements/crawl.txt requirements/worker.txt requirements/dev.txt requirements.txt
+.venv-dev/.stamp: $(PINS) requirements/training.txt requirements/crawl.txt requirements/practice.txt requirements/worker.txt requirements/dev.txt requirements.txt
 	@bin/make-venv "$(PYTHON)" .venv-dev requirements/dev.txt
 
 .venv-training/.stamp: $(PINS) requirements/training.txt

@@ -5,7 +5,7 @@ images, take the site's own word for their texts, freeze them, train, promote, a
 what the service reads over its API. It has a database and folders of its own, below var/circle, which begin
 empty each time.
 
-    python bin/circle.py [--images 300] [--forms 100] [--minutes 2]
+    python bin/circle.py [--images 300] [--forms 100] [--steps 600]
 """
 
 import argparse
@@ -80,7 +80,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--images", type=int, default=300, help="crawled for each style")
     parser.add_argument("--forms", type=int, default=100, help="sent for each style")
-    parser.add_argument("--minutes", type=float, default=2.0, help="of training for each style")
+    parser.add_argument("--steps", type=int, default=600, help="of training for each style")
     return parser.parse_args()
 
 
@@ -118,7 +118,7 @@ def learn(style: Style, arguments: argparse.Namespace) -> None:
     timed(style, "crawl", "crawl", style.source, "--count", str(arguments.images))
     folder = timed(style, "label", "freeze_dataset", style.type).splitlines()[-1]
     print(f"{style.source}: train", flush=True)
-    timed(style, "train", "train", style.type, "--images", folder, "--minutes", str(arguments.minutes))
+    timed(style, "train", "train", style.type, "--images", folder, "--steps", str(arguments.steps))
     timed(style, "promote", "evaluate", style.type, "--version", "1", "--images", f"{folder}/test")
     # Forced, as no type model knows the type: whoever sends the forms says which type they are of.
     timed(style, "promote", "promote", style.type, "1", "--force", "--reason", "the caller names the type")

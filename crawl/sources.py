@@ -13,6 +13,7 @@ sources:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import time
 from typing import Any
 
 import yaml
@@ -58,7 +59,7 @@ def dump(sources: list[CaptchaSource]) -> str:
         for name, field in FIELDS.items():
             value = getattr(source, name)
             if value != field.get_default():
-                record[name] = value
+                record[name] = value.isoformat() if isinstance(value, time) else value
         records[source.slug] = record
     return yaml.safe_dump({"sources": records}, sort_keys=False, allow_unicode=True)
 
@@ -97,7 +98,7 @@ def _type_of(slug: str, given: object) -> CaptchaType:
     unknown = [str(field) for field in fields if field not in ("slug", *TYPE_FIELDS)]
     if unknown or not fields.get("alphabet"):
         problem = f"{unknown[0]} is no field of one" if unknown else "to make it, give slug and alphabet"
-        raise SourceError(f"{slug}: there is no type {name or given!r}; {problem}.")
+        raise SourceError(f"{slug}: there is no type {name or given}; {problem}.")
     made = CaptchaType(**{"title": name, **fields})
     try:
         made.full_clean()

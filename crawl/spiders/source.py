@@ -25,7 +25,6 @@ from crawl.scraping.outcomes import Failed, Refused, reason_of
 from crawl.scraping.steps import Dropped
 from crawl.scraping.tally import Tally
 
-
 logger = logging.getLogger(__name__)
 
 
