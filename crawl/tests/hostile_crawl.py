@@ -77,7 +77,7 @@ def main() -> None:
                     outcomes[url] = f"answered {response.status}"
                 except Exception as error:
                     outcomes[url] = f"{type(error).__name__}: {error}"
-            for nothing in ():
+            for nothing in list[Any]():
                 yield nothing
 
     politeness.FIRST_WAIT = 0.001
