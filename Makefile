@@ -48,9 +48,11 @@ format: .venv-dev/.stamp ## Format the code and sort its imports
 	$(DEV)/ruff format $(SOURCES)
 
 .PHONY: packages
-packages: fonts # What the tests need: PostgreSQL, a browser and the library that its driver is linked to, fonts
+packages: fonts # What the tests need: PostgreSQL, a browser and the library that its driver is linked to, Valkey or Redis, Caddy, fonts
 	@compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || bin/need-packages postgresql
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || bin/need-packages chromium
+	@command -v valkey-server >/dev/null || command -v redis-server >/dev/null || bin/need-packages redis-server
+	@command -v caddy >/dev/null || bin/need-packages caddy
 	@bin/need-packages libatomic1
 
 .PHONY: fonts

@@ -75,7 +75,8 @@ def _places(token: str, images: list[bytes]) -> dict[str, Callable[[int], Any]]:
     from accounts.models import User
 
     # Files that nobody has collected have no hashed names.
-    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
     root = User.objects.create_superuser("root", "root@example.org", "x")
     admin = Client(headers={"host": "127.0.0.1"})
     admin.force_login(root, "accounts.backends.AccountBackend")
@@ -86,7 +87,7 @@ def _places(token: str, images: list[bytes]) -> dict[str, Callable[[int], Any]]:
         return api.post("/api/v1/solves", {"image": image})
 
     def page_50(turn: int) -> Any:
-        return api.get("/api/v1/solves", {"page_size": 20, "cursor": cursors[turn % len(cursors)]})
+        return api.get("/api/v1/solves", {"page_size": "20", "cursor": cursors[turn % len(cursors)]})
 
     cursors = [""]
     return {

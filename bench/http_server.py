@@ -117,7 +117,7 @@ def serving_models() -> str:
 @contextmanager
 def gunicorn(*, workers: int = 1) -> Iterator[Server]:
     """The service, with synchronous workers, on the database and with the settings of `prepare`."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "gunicorn", "captcha_site.wsgi", "--workers", str(workers), "--bind"]
     command += [f"127.0.0.1:{port}", "--log-level", "critical", "--no-control-socket"]
     started = time.monotonic()
@@ -133,7 +133,7 @@ def gunicorn(*, workers: int = 1) -> Iterator[Server]:
         process.wait(timeout=30)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

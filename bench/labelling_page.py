@@ -28,7 +28,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bench.http_server import ROOT, _free_port
+from bench.http_server import ROOT, free_port
 
 PASSWORD = secrets.token_hex(8)
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -55,7 +55,7 @@ class Service:
     """gunicorn on a database of its own, that can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         os.environ.update(
             DJANGO_SETTINGS_MODULE="captcha_site.settings",

@@ -75,7 +75,7 @@ def _measure(arguments: argparse.Namespace) -> bool:
         os.environ["SHADOW_PERCENT"] = "100"
         images = images_of(arguments.images, 200)
         with prepared(arguments.database, None):
-            _register_copies(Path(folder), images)
+            register_copies(Path(folder), images)
             token = new_account(balance=10_000_000)
             if arguments.shadow:
                 _manage("shadow", SLUG, str(COPIES[1]))
@@ -85,7 +85,7 @@ def _measure(arguments: argparse.Namespace) -> bool:
             return not tally.failures and switches > 0
 
 
-def _register_copies(root: Path, images: list[bytes]) -> None:
+def register_copies(root: Path, images: list[bytes]) -> None:
     """Two copies of the shipped reader under numbers of their own, the first one evaluated beside it."""
     from django.core.management import call_command
     from django.db import connections
@@ -141,7 +141,7 @@ def _post(tally: Tally, done: threading.Event, port: int, token: str, images: li
     }
     number = 0
     while not done.is_set():
-        body = _form(images[number % len(images)])
+        body = form_of(images[number % len(images)])
         number += 1
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -160,7 +160,7 @@ def _post(tally: Tally, done: threading.Event, port: int, token: str, images: li
                 tally.failures.append(f"{status} {str(answer)[:200]}")
 
 
-def _form(image: bytes) -> bytes:
+def form_of(image: bytes) -> bytes:
     """A multipart body with the image and the type, so that the versions under test are asked."""
     parts = (
         (b'name="captcha_type"\r\n\r\n', SLUG.encode()),

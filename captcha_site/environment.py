@@ -91,6 +91,18 @@ def database_url(name: str, default: str) -> str:
     return value
 
 
+def cache_url(name: str) -> str:
+    """The address of a Valkey or Redis, as its client wants it; empty where there is none."""
+    value = text(name)
+    scheme, separator, rest = value.partition("://")
+    names = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
+    if value and (not separator or scheme not in names):
+        raise ImproperlyConfigured(
+            f"{name} begins with {scheme!r}; use valkey://host:6379/0 or redis://host:6379/0."
+        )
+    return f"{names[scheme]}://{rest}" if value else ""
+
+
 def development_secret_key(file: Path) -> str:
     """A key of this checkout alone, made at its first use: tokens survive a restart, and no key is public."""
     try:

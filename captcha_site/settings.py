@@ -182,8 +182,9 @@ CACHES: dict[str, dict[str, Any]] = {
         "OPTIONS": {"MAX_ENTRIES": 100_000},  # 300 as usual would drop counters
     }
 }
-if env.text("CACHE_URL"):  # several processes share their throttles through it
-    CACHES = {"default": environ.Env.cache_url_config(env.text("CACHE_URL"))}
+CACHE_URL = env.cache_url("CACHE_URL")
+if CACHE_URL:  # all processes on all machines share their throttles through it
+    CACHES = {"default": {"BACKEND": "captcha_site.cache.SharedCache", "LOCATION": CACHE_URL}}
 
 # Users and tokens
 

@@ -36,6 +36,7 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         (PRODUCTION | {"SOLVE_PRICE": "free"}, "SOLVE_PRICE='free' is not a whole number"),
         (PRODUCTION | {"SIGNUP_CREDITS": "-1"}, "SIGNUP_CREDITS=-1 is below"),
         (PRODUCTION | {"DATABASE_URL": "mysql://localhost/captcha"}, "DATABASE_URL begins with 'mysql'"),
+        (PRODUCTION | {"CACHE_URL": "memcached://localhost"}, "CACHE_URL begins with 'memcached'"),
         (PRODUCTION | {"TRUSTED_PROXIES": "proxy.local"}, "TRUSTED_PROXIES holds 'proxy.local'"),
         (PRODUCTION | {"THROTTLE_SOLVE": "often"}, "THROTTLE_SOLVE='often' is not a rate"),
         (PRODUCTION | {"LOG_LEVEL": "LOUD"}, "LOG_LEVEL='LOUD' is none of"),
