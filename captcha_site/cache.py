@@ -32,7 +32,7 @@ class Json:
     def dumps(self, value: Any) -> Any:
         return value if type(value) is int else json.dumps(value)
 
-    def loads(self, data: bytes) -> Any:
+    def loads(self, data: Any) -> Any:
         return json.loads(data)
 
 
