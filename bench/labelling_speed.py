@@ -106,7 +106,8 @@ def measure(page: Page, address: str, mode: str, options: argparse.Namespace) ->
     ]
     caught = sum(said[one.sample_id].text == one.sample.name.removesuffix(".png") for one in planted)
     print(
-        f"{mode}: {seconds / done:.2f} s an image (n = {done}), {labeller.keys / done:.1f} keys an image; "
+        f"{mode}: {seconds / done:.2f} s an image (n = {done}), {labeller.own_seconds / done:.2f} of it the "
+        f"person's own; {labeller.keys / done:.1f} keys an image; "
         f"{right} of {len(said)} texts right; wrong predictions caught: "
         + (f"{caught} of {len(planted)}, with {options.lapses:.0%} overlooked" if planted else "none shown"),
         flush=True,

@@ -52,6 +52,7 @@ class ScriptedLabeller:
         self.page, self.truth_of, self.pace, self.lapses = page, truth_of, pace, lapses
         self.chance = chance or random.Random(1)
         self.keys = 0
+        self.own_seconds = 0.0
         self._due = 0.0
 
     def open(self, address: str, mode: str) -> None:
@@ -134,6 +135,7 @@ class ScriptedLabeller:
 
     def _wait(self, seconds: float) -> None:
         """Until the person is so far; what the driver takes for a key is not added to their time."""
+        self.own_seconds += seconds
         self._due += seconds
         late = self._due - time.monotonic()
         if late > 0:
