@@ -105,7 +105,10 @@ class Run:
         finally:
             connection.close()
         if response.status not in FINAL:
-            self.retried[f"HTTP {response.status}"] += 1
+            said = (
+                "" if response.status != 503 or response.getheader("Retry-After") else " without Retry-After"
+            )
+            self.retried[f"HTTP {response.status}{said}"] += 1
             return None
         return response.status, json.loads(body)
 

@@ -15,6 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.postgresql import Cluster
+
 ROOT = Path(__file__).resolve().parent.parent
 BOUNDARY = "captcha-bench-boundary"
 
@@ -34,9 +38,12 @@ class Server:
 
 
 @contextmanager
-def prepared(database: str, artifacts: Path | None) -> Iterator[None]:
-    """This process and its children set up on an empty database, `sqlite` or `postgresql`. Once a process."""
-    with tempfile.TemporaryDirectory() as folder, _database(database, Path(folder)) as url:
+def prepared(database: str, artifacts: Path | None) -> Iterator[Cluster | None]:
+    """This process and its children set up on an empty database, `sqlite` or `postgresql`. Once a process.
+
+    Gives the PostgreSQL server, where it is one.
+    """
+    with tempfile.TemporaryDirectory() as folder, _database(database, Path(folder)) as (url, cluster):
         os.environ.update(_environment(url, artifacts))
         import django
         from django.core.management import call_command
@@ -44,20 +51,18 @@ def prepared(database: str, artifacts: Path | None) -> Iterator[None]:
         django.setup()
         call_command("migrate", verbosity=0)
         call_command("install_models", stdout=io.StringIO())
-        yield
+        yield cluster
 
 
 @contextmanager
-def _database(name: str, folder: Path) -> Iterator[str]:
-    """The URL of an empty database."""
+def _database(name: str, folder: Path) -> Iterator[tuple[str, Cluster | None]]:
+    """The URL of an empty database, and its server."""
     if name == "sqlite":
-        yield f"sqlite:///{folder / 'bench.sqlite3'}"
+        yield f"sqlite:///{folder / 'bench.sqlite3'}", None
         return
-    from tests.postgresql import Cluster
-
     cluster = Cluster()
     try:
-        yield cluster.url
+        yield cluster.url, cluster
     finally:
         cluster.stop()
 

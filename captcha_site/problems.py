@@ -7,6 +7,7 @@ responses. What went wrong is said in `detail`; programs decide by `code`.
 import json
 import logging
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -99,6 +100,12 @@ class Problem:
         return body | dict(self.extensions)
 
 
+DATABASE_GONE = (OperationalError, InterfaceError)
+OUTAGE = Problem(
+    503, "unavailable", "The service cannot answer now. Try again.", {"Retry-After": str(RETRY_AFTER_OUTAGE)}
+)
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """Django REST framework's EXCEPTION_HANDLER. None for a defect of ours, which ends as a logged 500.
 
@@ -120,10 +127,9 @@ def problem_of(error: Exception) -> Problem | None:
         return Problem(status, code, str(error))
     if isinstance(getattr(error, "status", None), int) and isinstance(getattr(error, "code", None), str):
         return _of_domain(error)
-    if isinstance(error, (OperationalError, InterfaceError)):
+    if isinstance(error, DATABASE_GONE):
         logger.error("the database did not answer: %s", error)
-        headers = {"Retry-After": str(RETRY_AFTER_OUTAGE)}
-        return Problem(503, "unavailable", "The service cannot answer now. Try again.", headers)
+        return OUTAGE
     for kind, (status, code, detail) in DJANGO_ERRORS.items():
         if isinstance(error, kind):
             return Problem(status, code, detail)
@@ -204,6 +210,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """A 500; or a 503 for a page whose database went away outside of its view, such as in its session."""
+    if isinstance(sys.exception(), DATABASE_GONE):
+        return _plain(request, OUTAGE, "503.html")
     return _plain(
         request, Problem(500, "internal_error", "An error of the service, which was logged."), "500.html"
     )
@@ -216,6 +225,9 @@ def refused_form(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def domain_error(request: HttpRequest, error: Exception) -> HttpResponse | None:
     """The answer to an error of one of the apps that a page let through; None for any other error."""
+    if isinstance(error, DATABASE_GONE):
+        logger.error("the database did not answer: %s", error)
+        return _plain(request, OUTAGE, "503.html")
     if not isinstance(getattr(error, "status", None), int) or not isinstance(
         getattr(error, "code", None), str
     ):

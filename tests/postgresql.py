@@ -42,9 +42,13 @@ class Cluster:
         return f"postgresql://postgres@/postgres?host={quote(str(self._folder), safe='')}"
 
     def stop(self) -> None:
+        self.halt()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def halt(self) -> None:
+        """As if the machine had lost its power; `resume` starts it again with what was committed."""
         data = self._folder / "data"
         self._run("pg_ctl", "stop", "--pgdata", data, "--mode", "immediate", "--wait", check=False)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self) -> None:
         data = self._folder / "data"
@@ -54,6 +58,10 @@ class Cluster:
         with (data / "postgresql.conf").open("a") as configuration:
             configuration.writelines(f"{name} = {value}\n" for name, value in SETTINGS.items())
             configuration.write(f"unix_socket_directories = '{self._folder}'\n")
+        self.resume()
+
+    def resume(self) -> None:
+        data = self._folder / "data"
         self._run(
             "pg_ctl", "start", "--pgdata", data, "--log", self._folder / "log", "--wait", "--timeout=60"
         )

@@ -1,6 +1,7 @@
 """Errors outside of any endpoint: problems below /api/, elsewhere pages for browsers, JSON for programs."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.db import OperationalError
@@ -125,3 +126,22 @@ def test_a_wait_is_told_in_whole_seconds() -> None:
     assert response is not None
     assert (response.status_code, response["Retry-After"]) == (429, "2")
     assert response["RateLimit"] == '"default";r=0;t=2'
+
+
+@pytest.mark.parametrize(
+    "where", ["captcha_site.views.render", "captcha_site.middleware.MessageMiddleware.process_request"]
+)
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+def test_a_page_without_its_database_says_when_to_come_back(
+    client: Client, monkeypatch: pytest.MonkeyPatch, where: str, accept: str
+) -> None:
+    """In its view, or before: where its session is read."""
+    monkeypatch.setattr(where, Mock(side_effect=OperationalError("gone: host db.internal")))
+    monkeypatch.setattr("captcha_site.views.serving_models", list)
+    client.raise_request_exception = False
+    answer = client.get("/", headers={"Accept": accept})
+    if where.endswith("render") and accept == "*/*":
+        assert answer.status_code == 200  # a program's answer renders no page
+        return
+    assert (answer.status_code, answer["Retry-After"]) == (503, "2")
+    assert "db.internal" not in answer.content.decode()
