@@ -108,7 +108,7 @@ INSTALLED_APPS = [
     "ml",
     "jobs",
     "captcha_site",
-    "django.contrib.admin",
+    "captcha_site.admin_config.DashboardConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -5,9 +5,6 @@ from django.urls import include, path, re_path
 
 from captcha_site import account_pages, metrics, openapi, problems, type_pages, views
 
-admin.site.site_header = admin.site.site_title = "Captcha Solving Service"
-admin.site.index_title = "Users, credits and models"
-
 urlpatterns = [
     path("", include("solving.urls")),  # first, as most requests are for it
     path("", views.home, name="home"),

@@ -35,7 +35,8 @@ PUBLIC = [
 ]  # fmt: skip
 PRIVATE = [
     "/playground", "/accounts/", "/accounts/history/", "/accounts/keys/", "/accounts/password/",
-    "/accounts/data/", "/accounts/delete/", "/types/captcha_type_a/", "/labeling/",
+    "/accounts/data/", "/accounts/delete/", "/types/captcha_type_a/", "/labeling/", "/admin/",
+    "/admin/accounts/user/",
 ]  # fmt: skip
 
 
