@@ -1,6 +1,10 @@
 """A training run on this machine: where its artifact goes, and whether it is better than what serves."""
 
+import contextlib
+import fcntl
+import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +23,8 @@ from ml.recognition.reader import Reader
 from ml.services import next_version, register_version
 
 PARTIAL = ".partial"
+SECONDS_TO_LOCK = 60
+"""A folder younger than this may belong to a run that has not locked it yet."""
 MADE_BY = "manage.py train"
 
 
@@ -39,11 +45,13 @@ class TrainingFolder:
 def training_folder(slug: str, out: Path | None = None) -> Iterator[TrainingFolder]:
     """An empty folder to train into, by default of the slug's next version below ARTIFACTS_ROOT.
 
-    It gets its own name only when the block ends well; what a failed or stopped run leaves is deleted.
+    It gets its own name only when the block ends well; what a failed or stopped run leaves is deleted, and
+    what a killed one left with the next run.
 
     Raises:
         CannotTrain: `out` exists already.
     """
+    _sweep(root_of(ModelVersion.Origin.TRAINED) / slug)
     version = next_version(slug)
     final = root_of(ModelVersion.Origin.TRAINED) / slug / str(version)
     if out is not None:
@@ -53,12 +61,33 @@ def training_folder(slug: str, out: Path | None = None) -> Iterator[TrainingFold
     if final.exists() or partial.exists():
         raise CannotTrain(f"{final} exists already: delete it or choose another folder")
     partial.mkdir(parents=True)
+    with _locked(partial):
+        try:
+            yield TrainingFolder(partial, final, version)
+            partial.rename(final)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what runs left that were killed: the lock of one that is under way is held by its process."""
+    for partial in folder.glob(f"*{PARTIAL}"):
+        if time.time() - partial.stat().st_mtime < SECONDS_TO_LOCK:
+            continue
+        with contextlib.suppress(BlockingIOError, FileNotFoundError), _locked(partial):
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Raises BlockingIOError where another process holds the lock, FileNotFoundError without the folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        yield TrainingFolder(partial, final, version)
-        partial.rename(final)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def checkpoint_of(slug: str) -> Path:

@@ -3,8 +3,10 @@
 `TestReally` trains real networks for a moment; elsewhere training writes a tiny model at once.
 """
 
+import fcntl
 import functools
 import json
+import os
 import subprocess
 import sys
 from argparse import ArgumentTypeError
@@ -111,6 +113,23 @@ class TestTrain:
             call_command("train", "dark", "--images", str(images))
         assert not list((general.trained / "dark").iterdir())
         assert next_version("dark") == 1001
+
+    def test_what_a_killed_run_left_is_deleted_and_what_another_works_on_is_not(
+        self, general: Roots, images: Path, train_to: Callable[[str], Calls]
+    ) -> None:
+        killed, at_work = (general.trained / "dark" / f"{number}.partial" for number in (1001, 1002))
+        for folder in (killed, at_work):
+            folder.mkdir(parents=True)
+            (folder / "training.csv").write_text("half")
+            os.utime(folder, (0, 0))
+        holder = os.open(at_work, os.O_RDONLY)
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        train_to("2KXQE")
+        call_command("train", "dark", "--images", str(images))
+        os.close(holder)
+        assert not killed.exists()
+        assert (at_work / "training.csv").exists()
+        assert states()["dark/1003"] == "candidate"
 
     def test_a_run_under_way_keeps_its_number(
         self, general: Roots, images: Path, train_to: Callable[[str], Calls]
