@@ -24,7 +24,6 @@ from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion, root_of
 from ml.recognition.artifacts import SPEC_FILE, ArtifactError, read_checksums
 from ml.recognition.pipeline import Recognizer
 from ml.recognition.reader import Reader, TypeClassifier
-from ml.recognition.reader import _run as run_network
 from ml.selectors import available_types
 
 __all__ = ["Readiness", "Registry", "available_types", "loaded_versions", "open_model", "ready", "recognizer"]
@@ -162,7 +161,7 @@ def _try_out(version: ServingVersion | ModelVersion, model: Reader | TypeClassif
     empty = np.full((1, size.height, size.min_width, 3), 255, np.uint8)
     wanted = model.spec.alphabet.size if isinstance(model, Reader) else len(model.spec.labels)
     try:
-        given = run_network(model._session, empty).shape
+        given = model.logits(empty).shape
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
         raise ArtifactError(f"{version}: the network does not run ({error})") from error
     if len(given) != (3 if isinstance(model, Reader) else 2) or given[-1] != wanted:

@@ -126,12 +126,16 @@ class TypeClassifier:
         self._other = spec.labels.index(artifacts.OTHER)
         _check_classes(self._session, len(spec.labels), spec)
 
+    def logits(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, height, width, 3) uint8 to (n, labels) float32, not normalised."""
+        return _run(self._session, batch)
+
     def classify(self, prepared: NDArray[np.uint8]) -> TypeDecision:
         """The type of a picture that `fit` gave for this model's input size, (height, width, 3) uint8.
 
         None, with the probability of "other", where "other" wins or the winner misses its threshold.
         """
-        logits = _run(self._session, prepared[None])[0].tolist()
+        logits = self.logits(prepared[None])[0].tolist()
         best = logits.index(max(logits))
         # Plain floats: for a few labels they take a sixth of the time of NumPy's calls.
         exponentials = [math.exp((logit - logits[best]) / self.spec.temperature) for logit in logits]

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -76,10 +75,8 @@ def assert_refused(response: Any, status: int, code: str) -> None:
 def test_what_is_no_picture_to_read(caller: Caller, endpoint: tuple[str, str], case: str) -> None:
     path, name = endpoint
     make, status, code = UPLOADS[case]
-    started = time.perf_counter()
     response = caller.post(path, {name: part(make())}, **{"idempotency-key": "a-key"})
     assert_refused(response, status, code)
-    assert time.perf_counter() - started < 2
 
 
 @pytest.mark.parametrize("case", ["not an image", "truncated PNG", "zero bytes", "1 by 1"])
