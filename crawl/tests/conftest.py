@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.files.storage import FileSystemStorage
@@ -141,9 +141,7 @@ def crawl(tmp_path: Path, practice: PracticeProcess) -> Crawler:
 
 def database_url() -> str:
     """Of the test's database, for another process."""
-    settings = connection.settings_dict
+    name = str(connection.settings_dict["NAME"])
     if connection.vendor == "sqlite":
-        return f"sqlite:///{settings['NAME']}"
-    password = quote(settings["PASSWORD"] or "")
-    place = f"{settings['HOST']}:{settings['PORT']}"
-    return f"postgresql://{settings['USER']}:{password}@{place}/{settings['NAME']}"
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()

@@ -1,9 +1,10 @@
 """Real Scrapy, with a crawl's settings, sent to hostile addresses; prints what came of each and all connects.
 
-    python -m crawl.tests.hostile_crawl ALLOWED < URLS
+    python -m crawl.tests.hostile_crawl ALLOWED [unguarded] < URLS
 
-ALLOWED is the host and port that the operator allowed. The name server is a fake one, the network outside is
-shut: a connect that leaves this machine is written down and refused.
+ALLOWED is the host and port that the operator allowed; unguarded: with the guard's middlewares left out. The
+name server is a fake one, the network outside is shut: a connect that leaves this machine is written down and
+refused.
 """
 
 import json
@@ -85,6 +86,10 @@ def main() -> None:
     # Every host is one that the source names, so that the address alone decides.
     settings["CRAWL_HOSTS"] = sorted({(urlsplit(url).hostname or "").lower() for url in urls if _parses(url)})
     settings |= {"ITEM_PIPELINES": {}, "EXTENSIONS": {}, "LOG_LEVEL": "CRITICAL"}
+    if "unguarded" in sys.argv:
+        guards = {"crawl.scraping.guard.HostGuard": None, "crawl.scraping.guard.AddressGuard": None}
+        settings["DOWNLOADER_MIDDLEWARES"] |= guards
+        settings["ROBOTSTXT_OBEY"] = False
     socket.getaddrinfo = answer  # type: ignore[assignment]
     sys.addaudithook(watch)
     process = AsyncCrawlerProcess(settings)

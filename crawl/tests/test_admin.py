@@ -56,7 +56,7 @@ def chromium() -> Iterator[Browser]:
     with pytest.MonkeyPatch.context() as monkeypatch, sync_playwright() as playwright:
         monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # the driver keeps a loop in this thread
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        expect.set_options(timeout=60_000)  # ms
+        expect.set_options(timeout=180_000)  # ms; three processes begin one after the other
         yield browser
         browser.close()
 

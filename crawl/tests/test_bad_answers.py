@@ -1,8 +1,11 @@
 """What a site may answer in place of an image: each is named and counted, and what came stays."""
 
+import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +123,19 @@ def test_robots_txt_is_obeyed(
     source = make_source(f"{site.url}/constant/sums/captcha.png", **IMAGE)
     crawled = crawl(source, CRAWL_ALLOWED_HOSTS=site.host)
     assert (crawled.code, crawled.run.reason, crawled.run.kept) == (1, reason, 0)
+
+
+def test_the_delay_that_robots_txt_asks_for_is_kept(
+    start_practice: Callable[..., PracticeProcess], make_source: MakeSource, crawl: Crawler
+) -> None:
+    site = start_practice("--robots", "slow")
+    source = make_source(f"{site.url}/constant/sums/captcha.png", **IMAGE)
+    assert crawl(source, "--count", "3", CRAWL_ALLOWED_HOSTS=site.host).code == 0
+    with urllib.request.urlopen(f"{site.url}/log.json", timeout=60) as answer:  # noqa: S310 - ours
+        asked = json.load(answer)["requests"][:-1]
+    assert [one["target"] for one in asked] == ["/robots.txt", *["/constant/sums/captcha.png"] * 3]
+    assert all(later["time"] - earlier["time"] > 1.9 for earlier, later in pairwise(asked[1:]))
+    assert {one["user_agent"] for one in asked} == {"CaptchaSolvingService/1.0 (+crawler@example.org)"}
 
 
 @pytest.fixture(scope="module")

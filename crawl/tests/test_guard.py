@@ -63,9 +63,14 @@ def hostile_urls(practice: str) -> list[str]:
 def attempted(practice: PracticeProcess) -> dict[str, Any]:
     urls = hostile_urls(practice.url)
     assert len(set(urls)) == len(urls) >= 200
+    return attempt([*urls, f"{practice.url}/robots.txt"], practice.host)
+
+
+def attempt(urls: list[str], *arguments: str) -> dict[str, Any]:
+    """What came of each URL, and every connect."""
     ran = subprocess.run(
-        [sys.executable, "-m", "crawl.tests.hostile_crawl", practice.host],
-        input=json.dumps([*urls, f"{practice.url}/robots.txt"]),
+        [sys.executable, "-m", "crawl.tests.hostile_crawl", *arguments],
+        input=json.dumps(urls),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -106,3 +111,12 @@ def test_a_name_that_changes_its_address_is_not_followed_inside(attempted: dict[
     outcomes = [outcome for url, outcome in attempted["outcomes"].items() if url.startswith("http://rebind")]
     assert len(outcomes) == 10
     assert all("at no public address" in outcome or "robots.txt" in outcome for outcome in outcomes)
+
+
+def test_without_the_guard_nothing_is_reached_at_all(practice: PracticeProcess) -> None:
+    """The resolver gives only what was judged, and the handlers of other schemes are off."""
+    urls = [f"{practice.url}/robots.txt", "http://127.0.0.1:1/", "http://localhost/", *SCHEMES[:7]]
+    told = attempt(urls, practice.host, "unguarded")
+    assert told["connects"] == []
+    assert [url for url, outcome in told["outcomes"].items() if outcome.startswith("answered")] == []
+    assert len(told["outcomes"]) == len(urls)

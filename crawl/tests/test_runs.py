@@ -110,6 +110,20 @@ def test_what_several_starts_of_a_run_tell_adds_up(source: CaptchaSource) -> Non
     assert (ended.pk, ended.state) == (run.pk, CrawlRun.State.CANCELLED)
 
 
+@pytest.mark.parametrize(
+    ("reason", "goes_on"),
+    [(services.KILLED, True), (services.INTERRUPTED, True), ("5 failures in a row", False)],
+)
+def test_a_job_begun_again_goes_on_only_with_what_was_broken_off(
+    reason: str, goes_on: bool, source: CaptchaSource
+) -> None:
+    first = services.begin(source=source, by="ada", count=9)
+    services.finish(run=first, told=services.Beat(), reason=reason, stopped=False)
+    second = services.begin(source=source, by="the schedule", go_on=True)
+    assert (second.pk == first.pk) is goes_on
+    assert second.wanted == (9 if goes_on else source.count)
+
+
 @pytest.mark.parametrize("source_fields", [{"image": "img["}, {"spider": "nobody"}, {"image": "//img[@"}])
 def test_what_scrapy_cannot_use_is_refused_before_anything_is_asked(
     source_fields: dict[str, str], make_source: MakeSource, settings: Any

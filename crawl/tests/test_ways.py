@@ -94,3 +94,10 @@ def test_each_image_has_its_trail(make_source: MakeSource, crawl: Crawler, pract
     trail[0].sample.delete()  # type: ignore[union-attr]
     trail[0].refresh_from_db()
     assert trail[0].sample is None
+
+
+def test_a_site_may_have_a_spider_of_its_own(make_source: MakeSource, crawl: Crawler) -> None:
+    source = make_source("/constant/sums/captcha.png", start="image", spider="headless")
+    crawled = crawl(source, "--count", "2", CRAWL_SPIDER_MODULES="crawl.tests.own_spider")
+    assert crawled.code == 0, crawled.output
+    assert set(Sample.objects.values_list("text", flat=True)) == {"OWN"}
