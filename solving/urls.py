@@ -1,25 +1,8 @@
 """Addresses of the solving endpoints, relative to the root."""
 
-from django.urls import include, path, register_converter
-from django.urls.converters import IntConverter
+from django.urls import include, path
 
-from solving import api, batches, original, usage
-from solving.models import MAX_ID
-
-
-class SolveIdConverter(IntConverter):
-    """An id that can exist; a larger number is an address that does not."""
-
-    regex = "[1-9][0-9]{0,15}"
-
-    def to_python(self, value: str) -> int:
-        number = int(value)
-        if number > MAX_ID:
-            raise ValueError("no such id")
-        return number
-
-
-register_converter(SolveIdConverter, "solve_id")
+from solving import api, batches, converters, original, usage  # noqa: F401 (they register themselves)
 
 urlpatterns = [
     path("upload_captcha", original.UploadCaptchaView.as_view(), name="upload_captcha"),

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from solving import converters  # noqa: F401 (they register themselves)
 from solving.dialects import death_by_captcha, forms, json_tasks
 
 JSON_METHODS = {
