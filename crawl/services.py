@@ -189,7 +189,7 @@ def keep(*, run: CrawlRun, data: bytes, url: str, fetched: datetime, text: str =
             labelled = add_label(sample=sample, kind=Label.Kind.TEXT, text=text, trusted=True)
         except RuleBroken as error:
             refused = str(error)
-    CrawlRun.objects.filter(pk=run.pk).update(kept=F("kept") + 1, labelled=F("labelled") + labelled)
+    CrawlRun.objects.filter(pk=run.pk).update(kept=F("kept") + 1, labelled=F("labelled") + int(labelled))
     return Kept(True, labelled, refused)
 
 
