@@ -15,6 +15,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     ARTIFACTS_ROOT=/data/artifacts \
     SAMPLES_ROOT=/data/samples \
     DATASETS_ROOT=/data/datasets \
+    SOLVED_IMAGES_ROOT=/data/solved \
     BIND=0.0.0.0:8000
 
 RUN groupadd --gid 10001 app \

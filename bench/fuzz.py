@@ -25,9 +25,14 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=10_000)
     arguments = parser.parse_args()
     with prepared("sqlite", None):
+        from django.conf import settings
         from django.test.utils import setup_test_environment
 
         setup_test_environment()
+        settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "localhost"]  # what the generated requests name
+        settings.ROOT_URLCONF = "captcha_site.urls"
+        pages = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # nothing was collected
+        settings.STORAGES = {**settings.STORAGES, "staticfiles": pages}
         token, key = new_account(balance=10_000_000), new_api_key()
         return _ask(arguments.cases, token, key)
 

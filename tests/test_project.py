@@ -81,3 +81,12 @@ def test_the_image_runs_without_root_and_checks_its_health() -> None:
     assert re.search(r"^USER [1-9]\d+", stages[-1], re.MULTILINE)
     assert "HEALTHCHECK" in stages[-1]
     assert "/readyz" in stages[-1]
+
+
+def test_the_image_writes_to_its_volume_alone() -> None:
+    """Its own file system is read-only: a folder that is forgotten here could not be written."""
+    roots = re.findall(r'env\.path\("(\w+_ROOT)"', (ROOT / "captcha_site" / "settings.py").read_text())
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert roots
+    for root in roots:
+        assert re.search(rf"\b{root}=/data/", dockerfile), root
