@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ml.recognition.alternatives import Alternatives
 from ml.recognition.decoding import CharacterReading
 from ml.recognition.pipeline import Recognition, Unsolvable
 from solving.history import describe
@@ -27,6 +28,8 @@ ADVICE = {
 class Character:
     char: str
     confidence: float
+    others: tuple[tuple[str, float], ...] = ()
+    """What else it may be, each with its share."""
 
     @property
     def sureness(self) -> str:
@@ -57,14 +60,20 @@ class Shown:
         return sum(milliseconds for _, milliseconds in self.stages)
 
 
-def of_recognition(recognition: Recognition, *, raw: object = None, receipt: Receipt | None = None) -> Shown:
+def of_recognition(
+    recognition: Recognition,
+    *,
+    others: Alternatives = (),
+    raw: object = None,
+    receipt: Receipt | None = None,
+) -> Shown:
     """`raw` is what the API would answer, or else nothing but the reading itself."""
     told = raw if raw is not None else _told(recognition)
     return Shown(
         answer=recognition.answer,
         text=recognition.text,
         confidence=recognition.confidence,
-        characters=_characters(recognition.characters),
+        characters=_characters(recognition.characters, others),
         captcha_type=recognition.captcha_type,
         type_confidence=recognition.type_confidence,
         model_version=recognition.model_version,
@@ -78,17 +87,20 @@ def of_refusal(refusal: Unsolvable) -> Shown:
     return Shown(reason=refusal.reason, advice=ADVICE.get(refusal.code, ""))
 
 
-def of_receipt(receipt: Receipt) -> Shown:
+def of_receipt(receipt: Receipt, others: Alternatives = ()) -> Shown:
     """A solve that has just been made, which still knows what its reader told."""
     solve = receipt.solve
     raw = describe(solve) | {"balance": receipt.balance}
     if solve.recognition is not None:
-        return of_recognition(solve.recognition, raw=raw, receipt=receipt)
+        return of_recognition(solve.recognition, others=others, raw=raw, receipt=receipt)
     return Shown(reason=solve.reason, advice=ADVICE.get(solve.reason_code, ""), receipt=receipt)
 
 
-def _characters(characters: Sequence[CharacterReading]) -> tuple[Character, ...]:
-    return tuple(Character(one.char, one.confidence) for one in characters)
+def _characters(characters: Sequence[CharacterReading], others: Alternatives) -> tuple[Character, ...]:
+    told = others if len(others) == len(characters) else ((),) * len(characters)
+    return tuple(
+        Character(one.char, one.confidence, other) for one, other in zip(characters, told, strict=True)
+    )
 
 
 def _told(recognition: Recognition) -> dict[str, object]:

@@ -41,9 +41,10 @@ def _read_sample(sample: Sample) -> Shown:
     if recognizer.general is None and not recognizer.readers:
         raise NoReader
     try:
-        return shown.of_recognition(recognizer.recognize(sample.image))
+        recognition = recognizer.recognize(sample.image)
     except Unsolvable as refusal:
         return shown.of_refusal(refusal)
+    return shown.of_recognition(recognition, others=recognizer.alternatives(sample.image, recognition))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -106,7 +107,9 @@ def _solve(user: User, form: PlaygroundForm, context: dict[str, object]) -> None
     except InsufficientCredits as error:
         context["insufficient"] = error
     else:
-        context["shown"] = shown.of_receipt(receipt)
+        read = receipt.solve.recognition
+        others = registry.recognizer(user.pk).alternatives(form.image_bytes, read) if read else ()
+        context["shown"] = shown.of_receipt(receipt, others)
 
 
 def _whole_or_part(request: HttpRequest, whole: str, part: str, part_name: str = "result") -> str:

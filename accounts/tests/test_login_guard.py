@@ -121,6 +121,9 @@ def test_guesses_that_arrive_together_are_counted_one_by_one(settings: Settings)
     assert sum(allowed) == 20
 
 
+EACH_ITS_OWN = ("Date", "X-Request-ID")
+
+
 @pytest.mark.parametrize("address", ["/get_token", "/api/v1/token"])
 def test_known_unknown_and_suspended_names_are_answered_alike(
     alice: User, outsider: User, client: Client, hashed: list[str], address: str
@@ -132,7 +135,7 @@ def test_known_unknown_and_suspended_names_are_answered_alike(
         hashed.clear()
         with CaptureQueriesContext(connection) as queries:
             answer = client.post(address, {"username": name, "password": password}, REMOTE_ADDR="192.0.2.1")
-        headers = sorted(set(answer.headers.items()) - {("Date", answer.headers.get("Date", ""))})
+        headers = sorted(set(answer.headers.items()) - {(name, answer.headers.get(name, "")) for name in EACH_ITS_OWN})
         told.append((answer.status_code, answer.content, headers, len(hashed), len(queries)))
     assert told[0] == told[1] == told[2]
     assert told[0][3] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ml.recognition import arithmetic
+from ml.recognition.alternatives import Alternatives
 from ml.recognition.arithmetic import NotArithmetic
 from ml.recognition.decoding import CharacterReading, Constraints, Reading
 from ml.recognition.images import MAX_BYTES, MAX_PIXELS, fit, open_image
@@ -111,6 +113,14 @@ class Recognizer:
                 "read": (done - typed) * 1000,
             },
         )
+
+    def alternatives(self, data: bytes, recognition: Recognition) -> Alternatives:
+        """What else each character of an upload that was read may be; nothing once another model serves."""
+        reader = self.readers.get(recognition.captcha_type, self.general)
+        if reader is None or reader.spec.name != recognition.model_version:
+            return ()
+        image = open_image(data, max_bytes=len(data), max_pixels=sys.maxsize)  # it was let in before
+        return reader.alternatives(image, recognition.text)
 
     def _reader(self, slug: str, *, hinted: bool) -> tuple[Reader, str]:
         """The reader for a type and the slug it reads under."""

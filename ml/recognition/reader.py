@@ -18,9 +18,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ml.recognition import arithmetic, artifacts
+from ml.recognition.alternatives import Alternatives, alternatives
 from ml.recognition.artifacts import ArtifactError, ReaderSpec, TypesSpec
 from ml.recognition.charset import Alphabet
-from ml.recognition.decoding import Constraints, Reading, constrained_decode, greedy_decode, joint_decode
+from ml.recognition.decoding import (
+    Constraints,
+    Reading,
+    constrained_decode,
+    greedy_decode,
+    joint_decode,
+    log_softmax,
+)
 from ml.recognition.images import fit
 from ml.recognition.looks import shown
 
@@ -80,6 +88,18 @@ class Reader:
         """The logits of an RGB picture, (frames, classes) float32, for each of the spec's looks at it."""
         inputs = (shown(image, self.spec.input, look) for look in self.spec.looks)
         return tuple(self.logits(one[None])[0] for one in inputs)
+
+    def alternatives(self, image: Image.Image, text: str) -> Alternatives:
+        """What else each character of `text`, as it was read, may be; from the first look, not for each read.
+
+        It takes some milliseconds. Nothing for a text that this reader does not write.
+        """
+        logits = self.logits(fit(image, self.spec.input)[None])[0] / np.float32(self.spec.temperature)
+        if self._folding is not None:
+            logits, text = self._folding.fold(logits), text.upper()
+        if any(character not in self._alphabet.index for character in text):
+            return ()
+        return alternatives(np.exp(log_softmax(logits)), self._alphabet.encode(text), self._alphabet)
 
     def decode(
         self, looks: Looks, constraints: Constraints = _ANYTHING, *, temperature: float | None = None

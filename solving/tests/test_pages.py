@@ -77,6 +77,7 @@ class TestPlayground:
         assert (shown.answer, solve.user, solve.charged) == (solve.answer, user, 1)
         assert set(dict(shown.stages)) == {"decode", "type", "read"}
         assert 0 < shown.type_confidence <= 1
+        assert all(share < one.confidence for one in shown.characters for _, share in one.others)
         assert f"{answer.context['balance']} left" in page
         assert credits.balance(user) == 9
         assert [call.language for call in answer.context["calls"]] == ["curl", "Python", "JavaScript"]

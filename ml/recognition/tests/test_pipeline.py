@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,11 @@ def test_the_callers_limits_hold(recognizer: Recognizer) -> None:
     with pytest.raises(ImageError) as caught:
         recognizer.recognize(upload("2A"), max_pixels=100)
     assert caught.value.code == "too_many_pixels"
+
+
+def test_what_else_a_character_may_be_is_told_by_the_reader_that_read_it(recognizer: Recognizer) -> None:
+    data = upload("1A2B3")
+    recognition = recognizer.recognize(data)
+    assert len(recognizer.alternatives(data, recognition)) == len(recognition.text)
+    of_another = replace(recognition, model_version="captcha_type_a/99")
+    assert recognizer.alternatives(data, of_another) == ()
