@@ -135,7 +135,7 @@ def test_known_unknown_and_suspended_names_are_answered_alike(
         hashed.clear()
         with CaptureQueriesContext(connection) as queries:
             answer = client.post(address, {"username": name, "password": password}, REMOTE_ADDR="192.0.2.1")
-        headers = sorted(set(answer.headers.items()) - {(name, answer.headers.get(name, "")) for name in EACH_ITS_OWN})
+        headers = sorted(one for one in answer.headers.items() if one[0] not in EACH_ITS_OWN)
         told.append((answer.status_code, answer.content, headers, len(hashed), len(queries)))
     assert told[0] == told[1] == told[2]
     assert told[0][3] == 1
