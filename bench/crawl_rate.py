@@ -3,8 +3,8 @@
     python bench/crawl_rate.py [--delays 0.5 1.0] [--images 12]
 
 For each delay a practice site and a database of its own are started, and a crawl of them with the settings of
-every crawl. Printed: the configured rate, requests a second by the site's log (first to last), their ratio, and
-the shortest gap between two requests. It ends with 1 when a rate is more than 10 % above the configured one.
+every crawl. Printed: the configured rate, requests a second by the site's log (first to last), their ratio,
+and the shortest gap between two requests. It ends with 1 when a rate is more than 10 % above the configured one.
 """
 
 import argparse
