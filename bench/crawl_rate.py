@@ -4,7 +4,7 @@
 
 For each delay a practice site and a database of its own are started, and a crawl of them with the settings of
 every crawl. Printed: the configured rate, requests a second by the site's log (first to last), their ratio,
-and the shortest gap between two requests. It ends with 1 when a rate is more than 10 % above the configured one.
+and the shortest gap between two requests. It ends with 1 where a rate is over 10 % above the configured one.
 """
 
 import argparse
