@@ -1,13 +1,16 @@
-# The service as it is deployed: the serving requirements only, no compiler, no root.
-FROM python:3.11-slim-bookworm AS build
+# One file, three images (docker-compose.yml says which is which by REQUIREMENTS): the web process, the workers that
+# run jobs, and the one that trains. No compiler, no root.
+FROM python:3.11-slim-trixie AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/venv
-COPY requirements/serving.txt requirements/constraints.txt /tmp/requirements/
-RUN /opt/venv/bin/pip install --only-binary=:all: -r /tmp/requirements/serving.txt
+COPY requirements /tmp/requirements
+# Of requirements/: "worker" is serving.txt and Celery.
+ARG REQUIREMENTS="worker"
+RUN for name in $REQUIREMENTS; do /opt/venv/bin/pip install --only-binary=:all: -r "/tmp/requirements/$name.txt" || exit 1; done
 
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11-slim-trixie
 
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -16,11 +19,27 @@ ENV PATH=/opt/venv/bin:$PATH \
     SAMPLES_ROOT=/data/samples \
     DATASETS_ROOT=/data/datasets \
     SOLVED_IMAGES_ROOT=/data/solved \
+    BACKUPS_ROOT=/backups \
     BIND=0.0.0.0:8000
 
-RUN groupadd --gid 10001 app \
+# pg_dump and pg_restore for manage.py backup and restore, of the server's own major version.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends postgresql-client-17 \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 app \
     && useradd --uid 10001 --gid app --no-create-home --home-dir /nonexistent app \
-    && install --directory --owner=app --group=app /data
+    && install --directory --owner=app --group=app /data /backups
+
+# Fonts are what synthetic captchas are drawn with: only the image that trains needs them.
+COPY ml/recognition/synthesis/fonts.txt /tmp/fonts.txt
+ARG FONTS=""
+# hadolint ignore=DL3008,SC2046
+RUN if [ -n "$FONTS" ]; then \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends $(sed 's/#.*//' /tmp/fonts.txt) \
+        && rm -rf /var/lib/apt/lists/*; \
+    fi
 
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /srv/captcha
@@ -37,5 +56,5 @@ EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
 
-# Every start brings the database up to the image and registers the models that it ships.
-CMD ["sh", "-c", "python manage.py migrate --no-input && python manage.py install_models && exec gunicorn"]
+# The database is brought up to the image by `manage.py prepare`, once, not by each replica.
+CMD ["gunicorn"]

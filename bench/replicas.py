@@ -94,7 +94,8 @@ def caddy(ports: list[int], folder: Path) -> Iterator[int]:
     port = free_port()
     environment = os.environ | {
         "SITE_ADDRESS": f"http://127.0.0.1:{port}",
-        "UPSTREAMS": " ".join(f"127.0.0.1:{one}" for one in ports),
+        "UPSTREAMS": " ".join(["to", *(f"127.0.0.1:{one}" for one in ports)]),
+        "CADDY_HEALTH_PORT": str(free_port()),
         "CADDY_OPTIONS": "auto_https off",
         "XDG_DATA_HOME": str(folder),
         "XDG_CONFIG_HOME": str(folder),

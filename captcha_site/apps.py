@@ -13,4 +13,5 @@ class CaptchaSiteConfig(AppConfig):
 
         register(Kind("prune", "prune", "Delete what is past its time", restartable=True))
         register(Kind("check_ledger", "check_ledger", "Compare balances with the ledger", restartable=True))
+        register(Kind("backup", "backup", "Back up the database and its files", restartable=True))
         departures.register(retention.delete_images_of)

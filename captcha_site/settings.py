@@ -81,6 +81,10 @@ LOGIN_ATTEMPTS_DAYS = env.integer("LOGIN_ATTEMPTS_DAYS", 30, minimum=0)
 CALLBACK_ALLOWED_HOSTS = env.words("CALLBACK_ALLOWED_HOSTS")
 CALLBACKS_AT_ONCE = env.boolean("CALLBACKS_AT_ONCE", True)  # by a thread of the web process too
 
+# Archives of `manage.py backup`, and how many the job that writes them keeps; 0 keeps all
+BACKUPS_ROOT = env.path("BACKUPS_ROOT", BASE_DIR / "var" / "backups")
+BACKUPS_KEPT = env.integer("BACKUPS_KEPT", 14, minimum=0)
+
 # What people label, and the data sets frozen out of it: below neither is anything served as a static file
 SAMPLES_ROOT = env.path("SAMPLES_ROOT", BASE_DIR / "var" / "samples")
 DATASETS_ROOT = env.path("DATASETS_ROOT", BASE_DIR / "var" / "datasets")

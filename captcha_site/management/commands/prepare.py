@@ -1,0 +1,44 @@
+"""``manage.py prepare``: bring the database up to the program, before its processes start."""
+
+from datetime import time
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+from jobs.models import Schedule
+
+LOCK = 7_203_114
+"""Of PostgreSQL's advisory locks: any number that nobody else takes."""
+UPKEEP: list[tuple[str, dict[str, Any]]] = [
+    ("settle_reports", {"every_minutes": 1}),
+    ("delete_kept_images", {"every_minutes": 10}),
+    ("prune", {"every_minutes": 60}),
+    ("backup", {"daily_at": time(2, 30)}),
+    ("check_ledger", {"daily_at": time(3, 30)}),
+]
+"""What is to be done by itself, where there is no schedule of the kind yet."""
+
+
+class Command(BaseCommand):
+    help = (
+        "Migrate the database, register the shipped models and schedule the upkeep. It may run again at any "
+        "time, and on several machines at once: one after the other does it."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+            call_command("install_models", stdout=self.stdout)
+            for kind, rhythm in UPKEEP:
+                if not Schedule.objects.filter(kind=kind).exists():
+                    Schedule.objects.create(kind=kind, **rhythm)
+                    self.stdout.write(f"scheduled: {kind}")
+        finally:
+            if connection.vendor == "postgresql":
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])

@@ -1,0 +1,24 @@
+"""``manage.py restore``: what `manage.py backup` wrote, in the place of what is here."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from captcha_site import backups
+
+
+class Command(BaseCommand):
+    help = "Restore an archive of `backup`. Stop the service before, and start it with `prepare` after."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("archive", type=Path)
+        parser.add_argument("--replace", action="store_true", help="although there are users already")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            backups.restore(options["archive"], replace=options["replace"])
+        except backups.BackupError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write("Restored. Every balance is the sum of its entries.")
