@@ -74,9 +74,14 @@ crawling: .venv/.stamp ## Add what crawling needs to the service's environment, 
 circle: .venv-dev/.stamp fonts ## On the practice site: crawl, label, train, promote, and fill in its forms over the API
 	@$(DEV)/python bin/circle.py
 
+.PHONY: audit
+audit: .venv-dev/.stamp ## Look for known vulnerabilities in what is pinned (asks PyPI's advisories)
+	@[ -x .venv-audit/bin/pip-audit ] || { "$(PYTHON)" -m venv .venv-audit && .venv-audit/bin/pip install -q pip-audit==2.10.1; }
+	.venv-audit/bin/pip-audit --path .venv-dev/lib/python3*/site-packages
+
 .PHONY: clean
 clean: ## Delete environments and caches; the database and trained models stay
-	rm -rf .venv .venv-dev .venv-training staticfiles
+	rm -rf .venv .venv-dev .venv-training .venv-audit staticfiles
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
