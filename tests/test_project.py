@@ -60,3 +60,11 @@ def test_what_is_named_twice_has_the_same_version() -> None:
 def test_serving_needs_nothing_that_trains() -> None:
     serving = (ROOT / "requirements" / "serving.txt").read_text().lower()
     assert not re.search(r"^(tensorflow|keras|onnx|tf2onnx|scrapy)=", serving, re.MULTILINE)
+
+
+def test_what_the_security_page_names_exists() -> None:
+    named = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "security.md").read_text())
+    assert len(named) > 40
+    for file, test in named:
+        assert (ROOT / file).exists(), file
+        assert not test or f"def {test}(" in (ROOT / file).read_text(), f"{file}::{test}"
