@@ -45,6 +45,27 @@ def test_an_unknown_address_elsewhere_is_a_page_for_browsers_and_json_for_progra
     assert (answer.status_code, answer.json()) == (404, {"detail": "There is nothing at this address."})
 
 
+def fail(*args: Any) -> None:
+    raise KeyError("a secret of ours")
+
+
+def test_error_pages_lead_back_and_name_the_request(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DEBUG = False
+    monkeypatch.setattr("captcha_site.views.examples", fail)
+    client = Client(raise_request_exception=False, enforce_csrf_checks=True, headers={"accept": "text/html"})
+    for answer, status in (
+        (client.get("/nowhere"), 404),
+        (client.post("/accounts/login/", {"username": "a", "password": "b"}), 403),
+        (client.get("/info"), 500),
+    ):
+        page = answer.content.decode()
+        assert answer.status_code == status
+        assert answer["X-Request-ID"] in page
+        assert 'href="/"' in page
+        assert "secret" not in page
+        assert "unsafe" not in answer["Content-Security-Policy"]
+
+
 def test_a_host_that_is_not_ours_is_a_bad_request(settings: Any) -> None:
     settings.DEBUG = False
     settings.ALLOWED_HOSTS = ["captcha.example.org"]
