@@ -20,7 +20,7 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.template import TemplateDoesNotExist, loader
 from rest_framework import exceptions
@@ -106,6 +106,11 @@ OUTAGE = Problem(
 )
 
 
+def is_outage(error: BaseException | None) -> bool:
+    """A connection that ends in mid-statement is a bare DatabaseError of psycopg2's, of no kind of its own."""
+    return isinstance(error, DATABASE_GONE) or type(error) is DatabaseError
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """Django REST framework's EXCEPTION_HANDLER. None for a defect of ours, which ends as a logged 500.
 
@@ -127,7 +132,7 @@ def problem_of(error: Exception) -> Problem | None:
         return Problem(status, code, str(error))
     if isinstance(getattr(error, "status", None), int) and isinstance(getattr(error, "code", None), str):
         return _of_domain(error)
-    if isinstance(error, DATABASE_GONE):
+    if is_outage(error):
         logger.error("the database did not answer: %s", error)
         return OUTAGE
     for kind, (status, code, detail) in DJANGO_ERRORS.items():
@@ -211,7 +216,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """A 500; or a 503 for a page whose database went away outside of its view, such as in its session."""
-    if isinstance(sys.exception(), DATABASE_GONE):
+    if is_outage(sys.exception()):
         return _plain(request, OUTAGE, "503.html")
     return _plain(
         request, Problem(500, "internal_error", "An error of the service, which was logged."), "500.html"
@@ -225,7 +230,7 @@ def refused_form(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def domain_error(request: HttpRequest, error: Exception) -> HttpResponse | None:
     """The answer to an error of one of the apps that a page let through; None for any other error."""
-    if isinstance(error, DATABASE_GONE):
+    if is_outage(error):
         logger.error("the database did not answer: %s", error)
         return _plain(request, OUTAGE, "503.html")
     if not isinstance(getattr(error, "status", None), int) or not isinstance(

@@ -4,7 +4,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from django.db import OperationalError
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.test import Client
 from rest_framework import exceptions
 from rest_framework.test import APIRequestFactory
@@ -166,3 +166,9 @@ def test_a_page_without_its_database_says_when_to_come_back(
         return
     assert (answer.status_code, answer["Retry-After"]) == (503, "2")
     assert "db.internal" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("kind", [OperationalError, InterfaceError, DatabaseError])
+def test_each_way_in_which_a_connection_ends_is_an_outage(kind: type[Exception]) -> None:
+    assert problems.problem_of(kind("server closed the connection unexpectedly")) == problems.OUTAGE
+    assert problems.problem_of(DataError("value out of range")) is None
