@@ -107,7 +107,7 @@ OUTAGE = Problem(
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """A connection that ends in mid-statement is a bare DatabaseError of psycopg2's, of no kind of its own."""
+    """A connection that ends in mid-statement is a bare DatabaseError of psycopg2, no subclass."""
     return isinstance(error, DATABASE_GONE) or type(error) is DatabaseError
 
 
