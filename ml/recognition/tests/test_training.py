@@ -154,7 +154,7 @@ def test_a_reader_is_trained_packed_and_read_with(examples: list[Example], tmp_p
     assert len(lines) == len(losses)
     assert "<polyline" in (tmp_path / "report.html").read_text()
     reading = Reader(tmp_path).read(open_image(examples[0].path.read_bytes()))
-    assert reading is None or len(reading.text) == 3
+    assert reading is None or len(reading.text) in (0, 3)  # nothing seen, or what the type's length allows
 
 
 def test_too_few_labels_are_refused_with_the_number_needed(examples: list[Example], tmp_path: Path) -> None:
