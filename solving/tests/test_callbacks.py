@@ -114,10 +114,13 @@ def test_a_pingback_is_a_form(key: str, receiver: Receiver) -> None:
     number = Client().post("/in.php", asked).content.decode().removeprefix("OK|")
     Client().post("/in.php", asked | {"max_len": 2})
     callbacks.deliver_due()
-    (_, headers, body), (_, _, unsolved) = receiver.got
-    assert headers["Content-Type"] == "application/x-www-form-urlencoded"
-    assert parse_qs(body.decode()) == {"id": [number], "code": ["2KXQE"]}
-    assert parse_qs(unsolved.decode())["code"] == ["ERROR_CAPTCHA_UNSOLVABLE"]
+    assert {headers["Content-Type"] for _, headers, _ in receiver.got} == {
+        "application/x-www-form-urlencoded"
+    }
+    told = [parse_qs(body.decode()) for _, _, body in receiver.got]  # in whichever order they arrived
+    assert len(told) == 2
+    assert {"id": [number], "code": ["2KXQE"]} in told
+    assert ["ERROR_CAPTCHA_UNSOLVABLE"] in [one["code"] for one in told]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +261,7 @@ def test_deliverers_at_once_send_each_once(key: str, receiver: Receiver) -> None
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_the_web_process_sends_it_once_it_is_committed(
     key: str, receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,11 +269,12 @@ def test_the_web_process_sends_it_once_it_is_committed(
     deliver = callbacks.deliver_due
 
     def deliver_and_tell() -> Any:
-        counted = deliver()
+        deliver()
         sent.set()
-        return counted
+        raise SystemExit  # ends the thread, which would meet the next test's database
 
     settings.CALLBACKS_AT_ONCE = True
+    monkeypatch.setattr(callbacks, "_nudge", callbacks._Nudge())
     monkeypatch.setattr(callbacks, "deliver_due", deliver_and_tell)
     create(key, f"http://{receiver.host}/")
     assert sent.wait(30)
