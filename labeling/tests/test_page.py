@@ -255,7 +255,7 @@ def test_zoom_colour_and_help(
 def test_nothing_typed_is_lost_when_the_network_and_then_the_tab_are(
     at_the_page: Callable[[Any], Labeller], ada: Any, make_sample: MakeSample
 ) -> None:
-    for number in range(5):
+    for number in range(4):
         make_sample(priority=number)
     person = at_the_page(ada)
     page = person.open()
