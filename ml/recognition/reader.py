@@ -6,7 +6,7 @@ Open them after a server has forked: a session's threads do not survive a fork.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -75,19 +75,38 @@ class Reader:
         all is seen the text is empty, whatever the constraints. `prepared` is the picture as `fit` gave it
         for this reader's input size, if that was done already.
         """
-        if prepared is None:
-            prepared = fit(image, self.spec.input)
-        first = self.logits(prepared[None])[0]
-        reading = self.decode((first,), constraints)
+        return self.settle(self._looked(image, prepared), constraints)
+
+    def settle(
+        self,
+        looks: Iterable[NDArray[np.float32]],
+        constraints: Constraints = _ANYTHING,
+        *,
+        temperature: float | None = None,
+    ) -> Reading | None:
+        """What the first of `looks` says where it leaves no doubt, else what all of them say together.
+
+        The later ones are taken only then. Arguments as for `decode`.
+        """
+        following = iter(looks)
+        first = next(following)
+        reading = self.decode((first,), constraints, temperature=temperature)
         if len(self.spec.looks) == 1 or (reading is not None and reading.confidence >= SURE):
             return reading
-        others = (shown(image, self.spec.input, look) for look in self.spec.looks[1:])
-        return self.decode((first, *(self.logits(one[None])[0] for one in others)), constraints)
+        return self.decode((first, *following), constraints, temperature=temperature)
 
     def look(self, image: Image.Image) -> Looks:
         """The logits of an RGB picture, (frames, classes) float32, for each of the spec's looks at it."""
-        inputs = (shown(image, self.spec.input, look) for look in self.spec.looks)
-        return tuple(self.logits(one[None])[0] for one in inputs)
+        return tuple(self._looked(image, None))
+
+    def _looked(
+        self, image: Image.Image, prepared: NDArray[np.uint8] | None
+    ) -> Iterator[NDArray[np.float32]]:
+        if prepared is None:
+            prepared = fit(image, self.spec.input)
+        yield self.logits(prepared[None])[0]
+        for look in self.spec.looks[1:]:
+            yield self.logits(shown(image, self.spec.input, look)[None])[0]
 
     def alternatives(self, image: Image.Image, text: str) -> Alternatives:
         """What else each character of `text`, as it was read, may be; from the first look, not for each read.

@@ -16,7 +16,8 @@ from ml.recognition.images import InputSize, fit, open_image
 from ml.recognition.networks import FRAME_WIDTH, copy_weights, reader_network, type_network
 from ml.recognition.reader import Reader, TypeClassifier
 from ml.recognition.synthesis import generator
-from ml.recognition.training import general, pretraining, splicing, tuning, types
+from ml.recognition.tests.artifact_factory import picture, write_reader
+from ml.recognition.training import general, packaging, pretraining, splicing, tuning, types
 from ml.recognition.training.augmentation import augment
 from ml.recognition.training.batches import Pool, in_order
 from ml.recognition.training.fitting import Checkpoint
@@ -211,6 +212,17 @@ def test_thresholds_are_the_least_confidence_that_is_right_often_enough() -> Non
     assert table["0.999"] == table["0.95"]
     assert table["0.95"]["right"]["correct"] == 2
     assert metrics.thresholds([("A", "B", 0.9)])["0.95"] is None
+
+
+def test_a_temperature_is_what_is_expected_until_pictures_tell_otherwise(tmp_path: Path) -> None:
+    modest = Reader(write_reader(tmp_path / "1", logits_scale=6))
+    nothing, few, many = (
+        packaging.calibrated(modest, [(picture("A1B2"), "A1B2")] * count) for count in (0, 2, 60)
+    )
+    assert nothing == pytest.approx(packaging.EXPECTED_TEMPERATURE, rel=0.05)
+    assert many < few <= nothing
+    often_wrong = packaging.calibrated(modest, [(picture("A1B2"), text) for text in ("A1B2", "A1B3") * 30])
+    assert often_wrong > nothing
 
 
 def test_splicing_cuts_between_characters_and_keeps_length_and_width() -> None:

@@ -1,6 +1,5 @@
 """The general reader as an artifact: exported, calibrated on drawn captchas, silent on what is none."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from PIL import Image
 from ml.recognition import looks
 from ml.recognition.artifacts import ReaderSpec
 from ml.recognition.charset import GENERAL_ALPHABET
-from ml.recognition.decoding import Reading, greedy_decode
+from ml.recognition.decoding import greedy_decode
 from ml.recognition.images import InputSize, fit
 from ml.recognition.metrics import interval, summarize
 from ml.recognition.networks import reader_network
@@ -35,7 +34,6 @@ ANSWERED_AT_MOST = 0.005
 _INT8_TOLERANCE = 0.005
 _DRAWN = 1536
 _CALIBRATED_WITH = 768
-_LEAST_LIKELIHOOD = 1e-4
 _NEGATIVES = 4000
 
 
@@ -74,7 +72,8 @@ def package_general(folder: Path, *, version: int, dataset: dict[str, Any], size
         "exact_match_served": exported.score_served,
     }
     packaging.finish(folder, spec, metrics=measured, trained_on=[])
-    spec = replace(spec, temperature=_temperature(Reader(folder), _drawn(size, CALIBRATION_SEED)))
+    drawn = _drawn(size, CALIBRATION_SEED)[:_CALIBRATED_WITH]
+    spec = replace(spec, temperature=packaging.calibrated(Reader(folder), drawn))
     packaging.finish(folder, spec, metrics=measured, trained_on=[])
     silent = _confidences_on_negatives(Reader(folder), CALIBRATION_SEED)
     spec = replace(spec, min_confidence=_least_confidence(silent))
@@ -83,23 +82,6 @@ def package_general(folder: Path, *, version: int, dataset: dict[str, Any], size
     measured["negatives_answered"] = dict(interval(answered, _NEGATIVES))
     measured["drawn"] = dict(summarize(_readings(reader, _drawn(size, TEST_SEED))))
     return packaging.finish(folder, spec, metrics=measured, trained_on=[])
-
-
-def _temperature(reader: Reader, drawn: list[tuple[Image.Image, str]]) -> float:
-    """The temperature under which the confidence of what all looks say surprises least (log loss)."""
-    seen = [(reader.look(image), text) for image, text in drawn[:_CALIBRATED_WITH]]
-
-    def loss(temperature: float) -> float:
-        rows = ((reader.decode(looks, temperature=temperature), text) for looks, text in seen)
-        return -sum(math.log(_probability_of_outcome(reading, text)) for reading, text in rows)
-
-    return float(min(packaging.TEMPERATURES, key=loss))
-
-
-def _probability_of_outcome(reading: Reading | None, text: str) -> float:
-    confidence = reading.confidence if reading else 0.0
-    right = reading is not None and reading.text.upper() == text.upper()
-    return min(max(confidence if right else 1 - confidence, _LEAST_LIKELIHOOD), 1.0)
 
 
 def _drawn(size: InputSize, seed: int) -> list[tuple[Image.Image, str]]:

@@ -39,7 +39,6 @@ SYNTHESIS_STYLES = {"captcha_type_a": "ripples", "captcha_type_b": "sums"}
 
 _HELD_OUT_FROM = 40
 """Fewest labels of which some are set aside; below, all are needed to learn from."""
-_CALIBRATED_FROM = 30
 _FIXED_LENGTH_FROM = 20
 _ABSENT_AT = 0.01
 """Chance of seeing a character in no label below which it is taken not to be in the alphabet."""
@@ -111,9 +110,9 @@ def train_reader(
     }
     # Written once so that the reader that will serve can be asked, then again with what it answered.
     packaging.finish(out, spec, metrics=measured, trained_on=seen)
-    if len(checks) >= _CALIBRATED_FROM:
-        spec = replace(spec, temperature=packaging.calibrated(Reader(out), checks, spec))
-        packaging.finish(out, spec, metrics=measured, trained_on=seen)
+    pictures = [(open_image(e.path.read_bytes()), normalised(e.label, spec)) for e in validation]
+    spec = replace(spec, temperature=packaging.calibrated(Reader(out), pictures))
+    packaging.finish(out, spec, metrics=measured, trained_on=seen)
     answered = readings(Reader(out), validation)
     measured["validation"] = dict(summarize(answered))
     measured["thresholds"] = thresholds(answered)
