@@ -30,7 +30,15 @@ from queue import Empty
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.http_kills import Run, report
-from bench.http_server import ROOT, Server, gunicorn, images_of, new_account, prepared
+from bench.http_server import (
+    ROOT,
+    Server,
+    gunicorn,
+    images_of,
+    keep_what_is_committed,
+    new_account,
+    prepared,
+)
 from bench.replicas import ask, valkey
 from tests.postgresql import Cluster
 
@@ -61,7 +69,7 @@ def main() -> None:
         images = images_of(None, 50)
         cluster = stack.enter_context(prepared("postgresql", artifacts))
         assert cluster is not None
-        _keep_what_is_committed()
+        keep_what_is_committed()
         token = new_account(balance=BALANCE)
         server = stack.enter_context(gunicorn(workers=2))
         run = Faults(server, token, images, arguments.seconds)
@@ -78,16 +86,6 @@ def main() -> None:
         print(f"  {'NO ' if bad else 'yes'}  every answer was final or a 503 with Retry-After {bad or ''}")
         print(f"  {'yes' if run.recovered else 'NO '}  solving came back by itself after each fault")
         sys.exit(1 if wrong or bad or not run.recovered else 0)
-
-
-def _keep_what_is_committed() -> None:
-    """The tests' PostgreSQL answers before it has written; one that holds money does not."""
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER SYSTEM SET synchronous_commit = on")
-        cursor.execute("SELECT pg_reload_conf()")
-    connection.close()
 
 
 class Endless:
@@ -114,7 +112,7 @@ class Faults(Run):
         self.work = Endless()  # type: ignore[assignment]
         self.recovered = True
 
-    def _kill(self, kills: int, threads: list[threading.Thread]) -> None:
+    def _kill(self, kills: int, restarts: int, threads: list[threading.Thread]) -> None:
         try:
             for name, fault in self.faults.items():
                 answered, repeated = self.statuses.copy(), self.retried.copy()

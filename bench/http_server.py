@@ -86,6 +86,16 @@ def _environment(url: str, artifacts: Path | None) -> dict[str, str]:
     return environment
 
 
+def keep_what_is_committed() -> None:
+    """The tests' PostgreSQL answers before it has written; one that holds money does not."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER SYSTEM SET synchronous_commit = on")
+        cursor.execute("SELECT pg_reload_conf()")
+    connection.close()
+
+
 def new_account(balance: int) -> str:
     """The token of a new user with that many credits."""
     from django.conf import settings

@@ -8,6 +8,7 @@ median on one thread by ONNX Runtime, in fp32, on a picture of 250×50. Finished
 """
 
 import argparse
+import functools
 import json
 import multiprocessing
 import os
@@ -145,6 +146,7 @@ def block(
     return layers.ReLU()(layers.Add()([x, y]) if residual else y)
 
 
+@functools.cache
 def drawn(size: InputSize, seed: int, chunks: int) -> list[Pair]:
     config = stream.StreamConfig(size, seed=seed)
     firsts = range(seed, seed + chunks * CHUNK, CHUNK)
