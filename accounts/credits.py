@@ -177,7 +177,7 @@ def charge_each(*, account_id: int, price: int, references: Sequence[str]) -> tu
 
 
 def refund(*, account_id: int, amount: int, reference: str, reason: str = "", actor: str = "") -> LedgerEntry:
-    """Give ``amount`` > 0 charged credits back."""
+    """Give ``amount`` > 0 charged credits back. The database refuses a second refund of a reference."""
     if not 0 < amount <= MAX_AMOUNT:
         raise ValueError(f"a refund is between 1 and {MAX_AMOUNT} credits, not {amount}")
     kind = LedgerEntry.Kind.REFUND

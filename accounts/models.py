@@ -89,6 +89,7 @@ class LedgerEntry(models.Model):
         GIFT = "gift"  # at sign-up
         GRANT = "grant"  # added, or taken, by a person
         CHARGE = "charge"  # for a solve
+        TRAINING = "training"  # of a reader
         REFUND = "refund"
         CLOSING = "closing"  # its user was deleted
 
@@ -120,6 +121,16 @@ class LedgerEntry(models.Model):
                 fields=["account", "reference"],
                 name="ledger_entry_grant_once",
                 condition=models.Q(kind="grant") & ~models.Q(reference=""),
+            ),
+            models.UniqueConstraint(
+                fields=["account", "reference"],
+                name="ledger_entry_training_once",
+                condition=models.Q(kind="training"),
+            ),
+            models.UniqueConstraint(
+                fields=["account", "reference"],
+                name="ledger_entry_refund_once",
+                condition=models.Q(kind="refund") & ~models.Q(reference=""),
             ),
             models.CheckConstraint(
                 condition=models.Q(balance_after__gte=0), name="ledger_entry_balance_not_negative"
