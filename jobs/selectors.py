@@ -20,8 +20,8 @@ def may_cancel(user: Any, run: JobRun) -> bool:
     return run.started_by_id == user.pk or bool(user.has_perm("jobs.change_jobrun"))
 
 
-def as_shown(run: JobRun) -> dict[str, Any]:
-    """What the live page draws."""
+def as_shown(run: JobRun, person: Any) -> dict[str, Any]:
+    """What the live page draws. The log may name folders and hosts of the service: it is for staff."""
     begun = run.started or run.created
     return {
         "id": run.pk,
@@ -36,5 +36,5 @@ def as_shown(run: JobRun) -> dict[str, Any]:
         "exit_code": run.exit_code,
         "seconds": round(((run.finished or timezone.now()) - begun).total_seconds()),
         "curve": run.curve,
-        "log": run.log,
+        "log": run.log if person.is_staff else None,
     }

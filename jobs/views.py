@@ -26,7 +26,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "run": run,
         "state_url": reverse("jobs:state", args=[pk]),
-        "shown": selectors.as_shown(run),
+        "shown": selectors.as_shown(run, request.user),
         "may_cancel": selectors.may_cancel(request.user, run),
     }
     return render(request, "jobs/job.html", context)
@@ -38,7 +38,7 @@ def state(request: HttpRequest, pk: int) -> HttpResponse:
     """The same as JSON, for the page, which looks every second and so notices a process that died."""
     visible_run(request, pk)
     services.recover_lost()
-    return JsonResponse(selectors.as_shown(visible_run(request, pk)))
+    return JsonResponse(selectors.as_shown(visible_run(request, pk), request.user))
 
 
 @require_POST

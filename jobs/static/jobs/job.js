@@ -31,7 +31,7 @@ function show(run) {
     bar.value = run.ended ? bar.max : 0;
   }
   const log = find("job-log");
-  if (log.textContent !== run.log) {
+  if (log && log.textContent !== run.log) {
     const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
     log.textContent = run.log;
     if (atEnd) log.scrollTop = log.scrollHeight;
