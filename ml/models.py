@@ -41,7 +41,11 @@ class CaptchaType(models.Model):
         related_name="captcha_types",
         help_text="Empty: a public type. Otherwise only this user sees and uses it.",
     )
-    alphabet = models.CharField(max_length=200, help_text="Every character that may be written on an image.")
+    alphabet = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="Every character that may be written on an image. Empty: not known, any.",
+    )
     min_length = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     max_length = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     case_sensitive = models.BooleanField(default=False)
@@ -260,3 +264,8 @@ def root_of(origin: str) -> Path:
     if origin == ModelVersion.Origin.SHIPPED:
         return Path(settings.SHIPPED_ARTIFACTS)
     return Path(settings.ARTIFACTS_ROOT)
+
+
+def checkpoint_of(slug: str) -> Path:
+    """Where a training of the slug keeps the state that an interrupted one goes on from."""
+    return root_of(ModelVersion.Origin.TRAINED) / ".checkpoints" / f"{slug}.npz"

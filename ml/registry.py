@@ -117,7 +117,11 @@ def ready() -> Readiness:
         snapshot = _registry.snapshot()
     except DatabaseError as error:
         return Readiness(False, [f"the registry of models cannot be read: {error}"])
-    problems = list(snapshot.problems.values())
+    private = {row.slug for row in snapshot.rows if row.owner_id is not None}  # whoever asks sees no name
+    problems = [
+        "a model of a private type cannot be loaded" if slug in private else problem
+        for slug, problem in snapshot.problems.items()
+    ]
     if not snapshot.can_read:
         problems.append("no reader is loaded (manage.py install_models registers the shipped ones)")
     return Readiness(snapshot.can_read, problems)

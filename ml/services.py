@@ -6,6 +6,7 @@ registered again after an upgrade, the ones trained here never change.
 
 import json
 import logging
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from ml.models import (
     Evaluation,
     ModelVersion,
     Promotion,
+    checkpoint_of,
     root_of,
     validate_slug,
 )
@@ -52,6 +54,10 @@ class RegistryError(Exception):
 
 class CannotRegister(RegistryError):
     """The folder is no artifact that can be registered."""
+
+
+class TypeIsGone(CannotRegister):
+    """The type that a reader was trained for was deleted meanwhile."""
 
 
 class CannotPromote(RegistryError):
@@ -109,18 +115,19 @@ def _install() -> InstallReport:
     return report
 
 
-def register_version(*, folder: Path, owner: Any = None) -> ModelVersion:
+def register_version(*, folder: Path, owner: Any = None, new_type: bool = True) -> ModelVersion:
     """Take the artifact in `folder` into the registry, as a candidate.
 
     A type that is new becomes the private one of `owner`, or a public one without.
 
     Raises:
         CannotRegister: a folder outside both roots, damaged, or of another model than its name says.
+        TypeIsGone: there is no such type, and `new_type` is false.
     """
     folder = folder.resolve()
     for origin in ModelVersion.Origin.values:
         if folder.is_relative_to(root_of(origin).resolve()):
-            return _register(folder, origin, owner)[0]
+            return _register(folder, origin, owner, new_type)[0]
     raise CannotRegister(f"{folder.name} lies below neither SHIPPED_ARTIFACTS nor ARTIFACTS_ROOT")
 
 
@@ -199,6 +206,12 @@ def roll_back(*, slug: str, reason: str, by: Any = None) -> ModelVersion:
     return version
 
 
+def delete_artifacts(slug: str) -> None:
+    """Delete the folders of a type that is gone, and the checkpoint of its last training."""
+    shutil.rmtree(root_of(ModelVersion.Origin.TRAINED) / slug, ignore_errors=True)
+    checkpoint_of(slug).unlink(missing_ok=True)
+
+
 def record_evaluation(row: Evaluation) -> Evaluation:
     """Keep how a version did on a data set, in place of what was kept of it before."""
     figures = {name: getattr(row, name) for name in ("n", "right", "ece", "made_by", "created")}
@@ -252,7 +265,9 @@ def confirm(*, reference: object, text: str, right: bool = True) -> None:
         Confirmation.objects.get_or_create(reference=name, defaults=told)
 
 
-def _register(folder: Path, origin: str, owner: Any = None) -> tuple[ModelVersion, bool]:
+def _register(
+    folder: Path, origin: str, owner: Any = None, new_type: bool = True
+) -> tuple[ModelVersion, bool]:
     """The version in `folder`, and whether anything about it was new."""
     name = f"{folder.parent.name}/{folder.name}"
     try:
@@ -276,14 +291,15 @@ def _register(folder: Path, origin: str, owner: Any = None) -> tuple[ModelVersio
     existing = ModelVersion.objects.filter(slug=spec.slug, version=spec.version).first()
     if existing is not None:
         return existing, _register_again(existing, origin, facts)
-    version = ModelVersion.objects.create(
-        slug=spec.slug,
-        version=spec.version,
-        origin=origin,
-        folder=name,
-        captcha_type=_type_for(spec, owner),
-        **facts,
-    )
+    with transaction.atomic():
+        version = ModelVersion.objects.create(
+            slug=spec.slug,
+            version=spec.version,
+            origin=origin,
+            folder=name,
+            captcha_type=_type_for(spec, owner, new_type),
+            **facts,
+        )
     return version, True
 
 
@@ -310,10 +326,18 @@ def _register_again(version: ModelVersion, origin: str, facts: dict[str, Any]) -
     return True
 
 
-def _type_for(spec: ReaderSpec | TypesSpec, owner: Any) -> CaptchaType | None:
-    """The captcha type that a reader reads, made for the first reader of a type."""
+def _type_for(spec: ReaderSpec | TypesSpec, owner: Any, new_type: bool) -> CaptchaType | None:
+    """The captcha type that a reader reads, made for the first reader of a type unless `new_type` is false.
+
+    Its row is held until the transaction ends, so that nobody deletes it meanwhile.
+    """
     if isinstance(spec, TypesSpec) or spec.slug in (GENERAL_SLUG, TYPES_SLUG):
         return None
+    known = CaptchaType.objects.select_for_update().filter(slug=spec.slug).first()
+    if known is not None:
+        return known
+    if not new_type:
+        raise TypeIsGone(f"{spec.name}: the type was deleted")
     return CaptchaType.objects.get_or_create(slug=spec.slug, defaults={**describe(spec), "owner": owner})[0]
 
 

@@ -20,7 +20,7 @@ from ml.recognition.charset import GENERAL_ALPHABET
 from ml.recognition.datasets import Example
 from ml.recognition.metrics import Interval, describe_interval, interval
 from ml.recognition.reader import Reader
-from ml.services import next_version, register_version
+from ml.services import TypeIsGone, next_version, register_version
 
 PARTIAL = ".partial"
 SECONDS_TO_LOCK = 60
@@ -90,17 +90,21 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def checkpoint_of(slug: str) -> Path:
-    """Where a training of the slug keeps the state that an interrupted one goes on from."""
-    return root_of(ModelVersion.Origin.TRAINED) / ".checkpoints" / f"{slug}.npz"
+def register_if_below_a_root(
+    folder: Path, *, owner: Any = None, new_type: bool = True
+) -> ModelVersion | None:
+    """The version of a finished folder; None for one that lies elsewhere, as --out allows.
 
-
-def register_if_below_a_root(folder: Path, *, owner: Any = None) -> ModelVersion | None:
-    """The version of a finished folder; None for one that lies elsewhere, as --out allows."""
+    Without `new_type`, a folder whose type is gone by now is deleted.
+    """
     roots = [root_of(origin).resolve() for origin in ModelVersion.Origin.values]
     if folder.resolve().parent.parent not in roots:
         return None
-    return register_version(folder=folder, owner=owner)
+    try:
+        return register_version(folder=folder, owner=owner, new_type=new_type)
+    except TypeIsGone:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def starting_weights(source: str) -> Path | None:

@@ -10,7 +10,14 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from ml.management.arguments import TrainingBar, images_below, load_folders, require_training
-from ml.models import RESERVED_SLUGS, TYPES_SLUG, CaptchaType, ModelVersion, validate_slug
+from ml.models import (
+    RESERVED_SLUGS,
+    TYPES_SLUG,
+    CaptchaType,
+    ModelVersion,
+    checkpoint_of,
+    validate_slug,
+)
 from ml.recognition import label_checks
 from ml.recognition.artifacts import ArtifactError
 from ml.recognition.datasets import Example
@@ -20,7 +27,6 @@ from ml.services import RegistryError, promote
 from ml.training_runs import (
     CannotTrain,
     TrainingFolder,
-    checkpoint_of,
     compare_with_present,
     register_if_below_a_root,
     starting_weights,
@@ -65,6 +71,10 @@ class Command(BaseCommand):
         parser.add_argument("--out", type=Path, metavar="DIR", help="default: ARTIFACTS_ROOT/SLUG/NUMBER")
         parser.add_argument("--owner", metavar="USER", help="makes a new type this user's private one")
         parser.add_argument(
+            "--known-type", action="store_true",
+            help="the type exists: should it be deleted meanwhile, so is what was trained for it",
+        )  # fmt: skip
+        parser.add_argument(
             "--promote", action="store_true", help="let it serve if it reads the held-out images better"
         )
 
@@ -78,7 +88,7 @@ class Command(BaseCommand):
         try:
             with training_folder(slug, options["out"]) as folder:
                 self._train(slug, folders, folder, options)
-            version = register_if_below_a_root(folder.final, owner=owner)
+            version = register_if_below_a_root(folder.final, owner=owner, new_type=not options["known_type"])
         except (CannotTrain, NoFonts, RegistryError, ValueError) as error:
             raise CommandError(str(error)) from error
         except OSError as error:
