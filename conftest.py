@@ -46,6 +46,8 @@ def _prepare_environment() -> None:
             ARTIFACTS_ROOT=str(folder / "artifacts"),
             CALLBACKS_AT_ONCE="0",
             SOLVED_IMAGES_ROOT=str(folder / "solved"),
+            SAMPLES_ROOT=str(folder / "samples"),
+            DATASETS_ROOT=str(folder / "datasets"),
         )
         if parser.parse_known_args(sys.argv[1:])[0].db == "postgresql":
             cluster = Cluster()

@@ -43,6 +43,13 @@ def managed_type(request: HttpRequest, slug: str) -> CaptchaType:
     return captcha_type
 
 
+def staffs_type(request: HttpRequest, slug: str) -> CaptchaType:
+    """What takes time and disk is for staff: the owner of a private type pays for it on its own page."""
+    if not request.user.is_staff:
+        raise Http404
+    return managed_type(request, slug)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 @never_cache
@@ -50,15 +57,14 @@ def managed_type(request: HttpRequest, slug: str) -> CaptchaType:
 def import_(request: HttpRequest, slug: str) -> HttpResponse:
     """GET: the page to drop files on. POST: some of these files, or one zip; answers with what was taken."""
     captcha_type = managed_type(request, slug)
+    most = settings.MAX_IMPORT_BYTES
+    if captcha_type.owner_id is not None:
+        most = min(most, settings.PRIVATE_TYPE_BYTES)
     if request.method != "POST":
-        context = {
-            "type": captcha_type,
-            "rules": LabelRules.of(captcha_type),
-            "most": settings.MAX_IMPORT_BYTES,
-        }
+        context = {"type": captcha_type, "rules": LabelRules.of(captcha_type), "most": most}
         return render(request, "labeling/import.html", context)
-    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_IMPORT_BYTES:
-        detail = f"At most {settings.MAX_IMPORT_BYTES:,} bytes are taken at once."
+    if int(request.META.get("CONTENT_LENGTH") or 0) > most:
+        detail = f"At most {most:,} bytes are taken at once."
         return JsonResponse({"code": "too_large", "detail": detail}, status=413)
     options = importing.Options(
         source=request.POST.get("source", "")[:200],
@@ -116,7 +122,7 @@ def _training(request: HttpRequest, captcha_type: CaptchaType, newest: Dataset |
     run = training.last_training(captcha_type)
     return {
         "run": run,
-        "shown": as_shown(run) if run else None,
+        "shown": as_shown(run, request.user) if run else None,
         "state_url": reverse("labeling:training-state", args=[captcha_type.slug]),
         "may_cancel": run is not None and may_cancel(request.user, run),
         "minutes": training.MINUTES,
@@ -129,7 +135,7 @@ def _training(request: HttpRequest, captcha_type: CaptchaType, newest: Dataset |
 @require_POST
 @login_required
 def freeze(request: HttpRequest, slug: str) -> HttpResponse:
-    captcha_type = managed_type(request, slug)
+    captcha_type = staffs_type(request, slug)
     try:
         dataset, new = datasets.freeze(captcha_type=captcha_type, by=request.user)
     except datasets.CannotFreeze as error:
@@ -143,7 +149,7 @@ def freeze(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @login_required
 def train(request: HttpRequest, slug: str) -> HttpResponse:
-    captcha_type = managed_type(request, slug)
+    captcha_type = staffs_type(request, slug)
     minutes = next((one for one in training.MINUTES if str(one) == request.POST.get("minutes")), 3)
     try:
         _, dataset = training.train(captcha_type=captcha_type, by=request.user, minutes=minutes)
@@ -169,7 +175,7 @@ def training_state(request: HttpRequest, slug: str) -> HttpResponse:
     run = training.last_training(captcha_type)
     if run is None:
         raise Http404
-    return JsonResponse(as_shown(run))
+    return JsonResponse(as_shown(run, request.user))
 
 
 @require_POST

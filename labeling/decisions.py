@@ -22,13 +22,19 @@ class Decision:
 
 
 def decide(
-    labels: Sequence[tuple[str, str]], *, split: str, prediction: str = "", confidence: float | None = None
+    labels: Sequence[tuple[str, str]],
+    *,
+    split: str,
+    prediction: str = "",
+    confidence: float | None = None,
+    alone: bool = False,
 ) -> Decision:
     """The decision on the (kind, text) of one round's labels, one of each person, skips left out.
 
     A test image needs two people who agree. A training image needs one, unless a reader that is sure enough
     reads something else; then a second person is asked. Two who differ make a disagreement, which a third
-    settles by agreeing with one of them. One flag is enough to put an image aside.
+    settles by agreeing with one of them. One flag is enough to put an image aside. `alone`: there is no
+    second person to ask, so that one word settles every image.
     """
     opinions = [label for label in labels if label[0] != Label.Kind.SKIPPED]
     if any(kind == Label.Kind.FLAGGED for kind, _ in opinions):
@@ -41,7 +47,7 @@ def decide(
         return Decision(Sample.Status.DISAGREEMENT)
     if len(counted) > 1 and counted[1][1] == votes:
         return Decision(Sample.Status.DISAGREEMENT)
-    if votes < _needed(text, kind, split, prediction, confidence):
+    if not alone and votes < _needed(text, kind, split, prediction, confidence):
         return Decision(Sample.Status.OPEN)
     if kind == Label.Kind.UNREADABLE:
         return Decision(Sample.Status.UNREADABLE)

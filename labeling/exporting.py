@@ -57,6 +57,22 @@ def export(*, captcha_type: CaptchaType, to: Format, stream: IO[bytes]) -> int:
     return len(rows)
 
 
+def export_into(archive: zipfile.ZipFile, *, captcha_type: CaptchaType, folder: str, table: str) -> None:
+    """All images of the type into a folder of an archive, those without a text too, and the table of them.
+
+    An image whose file is gone stands in the table alone.
+    """
+    rows = []
+    for sample in Sample.objects.filter(captcha_type=captcha_type).order_by("pk").iterator():
+        rows.append(_row(sample, f"images/{filename_of(sample)}"))
+        try:
+            with sample.image.open("rb") as file:
+                archive.writestr(folder + rows[-1].filename, file.read())
+        except OSError:
+            continue
+    archive.writestr(folder + table, tables.write(table, rows))
+
+
 def filename_of(sample: Sample) -> str:
     """``TEXT__ID.png``; characters that no file system takes become ``_``, the table has the text itself."""
     suffix = PurePosixPath(str(sample.image.name)).suffix

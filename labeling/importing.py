@@ -26,6 +26,7 @@ from django.utils import timezone
 
 from labeling import tables
 from labeling.models import Label, Mode, Sample, Split
+from labeling.quotas import QuotaReached, Room
 from labeling.rules import LabelRules, RuleBroken
 from labeling.services import settle
 from labeling.splits import join_twins, split_of
@@ -243,11 +244,12 @@ def _import(
             report.left, report.next_start = len(images) - done, done
             return
         with transaction.atomic():  # a commit for each image would be most of an import's time
+            room = Room.of(captcha_type)
             for one in chunk:
                 if unpacked > MAX_UNPACKED:
                     report.skip(one.name, f"the archive unpacks to more than {MAX_UNPACKED:,} bytes")
                 else:
-                    unpacked += _take(captcha_type, one, labels, options, report)
+                    unpacked += _take(room, one, labels, options, report)
         done += len(chunk)
         progress(done, len(images))
     for row in labels.unused:  # a table may come without the images that it speaks of
@@ -289,7 +291,7 @@ class _Labels:
 
 
 def _take(
-    captcha_type: CaptchaType,
+    room: Room,
     one: Incoming,
     labels: _Labels,
     options: Options,
@@ -305,14 +307,14 @@ def _take(
         return 0
     try:
         row = row or _row_of_name(basename, options)
-        _store(captcha_type, basename, data, row, options, report)
-    except (ImageError, RuleBroken, DatasetError) as error:
+        _store(room, basename, data, row, options, report)
+    except (ImageError, RuleBroken, DatasetError, QuotaReached) as error:
         report.skip(one.name, str(error))
     return len(data)
 
 
 def _store(
-    captcha_type: CaptchaType,
+    room: Room,
     basename: str,
     data: bytes,
     row: tables.Row | None,
@@ -321,15 +323,18 @@ def _store(
 ) -> None:
     kind, text = _said(row)
     if kind == Label.Kind.TEXT:
-        text = LabelRules.of(captcha_type).clean(text)  # before anything is stored
+        text = LabelRules.of(room.captcha_type).clean(text)  # before anything is stored
+    room.check(data)
     sample, new = add_image(
-        captcha_type=captcha_type,
+        captcha_type=room.captcha_type,
         data=data,
         name=basename,
         source=options.source,
         split_key=f"text {text.casefold()}" if text else "",
         split=row.split if row is not None and row.split in Split.values else "",
     )
+    if new:
+        room.take(len(data))
     report.added += new
     report.duplicates += not new
     if kind and add_label(sample=sample, kind=kind, text=text, trusted=options.trusted):

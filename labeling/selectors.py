@@ -38,6 +38,14 @@ def manages(person: Any, captcha_type: CaptchaType) -> bool:
     return bool(person.is_active and (person.is_staff or captcha_type.owner_id == person.pk))
 
 
+def labels_alone(captcha_type: CaptchaType) -> bool:
+    """Whether a private type has nobody but its owner to label it. Staff who look in do not count."""
+    if captcha_type.owner_id is None:
+        return False
+    others = Membership.objects.filter(captcha_type=captcha_type).exclude(person=captcha_type.owner_id)
+    return not others.filter(person__is_staff=False).exists()
+
+
 def types_of(person: Any) -> QuerySet[CaptchaType]:
     """The types that the person may label: all for staff, else their own and those they are a member of."""
     if person.is_staff:

@@ -18,7 +18,7 @@ from labeling.decisions import decide
 from labeling.models import Assignment, Label, Mode, Sample
 from labeling.queue import lease_time, renew
 from labeling.rules import LabelRules, RuleBroken
-from labeling.selectors import holder
+from labeling.selectors import holder, labels_alone
 from labeling.splits import join_twins
 from ml.models import CaptchaType
 
@@ -196,7 +196,13 @@ def settle(sample: Sample) -> None:
         .exclude(kind=Label.Kind.SKIPPED)
         .values_list("kind", "text")
     )
-    decision = decide(labels, split=sample.split, prediction=sample.prediction, confidence=sample.confidence)
+    decision = decide(
+        labels,
+        split=sample.split,
+        prediction=sample.prediction,
+        confidence=sample.confidence,
+        alone=labels_alone(sample.captcha_type),
+    )
     sample.opinions = len(labels)
     sample.status, sample.text, sample.trusted = decision.status, decision.text, decision.trusted
     sample.decided_at = None if decision.status == Sample.Status.OPEN else timezone.now()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from jobs import interpreters, kinds
 from jobs.models import JobRun
-from jobs.services import start_job
+from jobs.services import AlreadyRunning, start_job
 from labeling import datasets
 from labeling.models import Dataset
 from ml.gate import newest_pair
@@ -48,13 +49,22 @@ def train(*, captcha_type: CaptchaType, by: Any, minutes: int = 3) -> tuple[JobR
         NoTrainingPython: with the command to type.
     """
     dataset, _ = datasets.freeze(captcha_type=captcha_type, by=by)
-    run = start_job(
+    return start(captcha_type=captcha_type, dataset=dataset, by=by, minutes=minutes), dataset
+
+
+def start(*, captcha_type: CaptchaType, dataset: Dataset, by: Any, minutes: int) -> JobRun:
+    """Queue a training on a frozen data set; its process begins after the commit.
+
+    Raises:
+        AlreadyRunning
+        NoTrainingPython: with the command to type.
+    """
+    return start_job(
         kind=TRAIN.name,
         args=[captcha_type.slug, str(dataset.number), "--minutes", str(minutes)],
         user=by,
         key=key_of(captcha_type),
     )
-    return run, dataset
 
 
 def key_of(captcha_type: CaptchaType) -> str:
@@ -108,5 +118,6 @@ def promote_and_read(
         reason = reason or "by the page of data sets"
     promoted = promote(version=version, reason=reason, by=by, force=force)
     # Each claim reads the next few by itself; the grid, which shows the surest of all, needs all of them.
-    start_job(kind=PREDICT.name, args=[captcha_type.slug], user=by)
+    with suppress(AlreadyRunning):  # it takes up the new version by itself
+        start_job(kind=PREDICT.name, args=[captcha_type.slug], user=by, key=f"read {captcha_type.slug}")
     return promoted

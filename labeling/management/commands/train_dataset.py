@@ -36,7 +36,7 @@ class Command(BaseCommand):
         before = self._newest(slug)
         call_command(
             "train", slug, images=[folder], minutes=options["minutes"], steps=options["steps"],
-            stdout=self.stdout, stderr=self.stderr,
+            known_type=True, stdout=self.stdout, stderr=self.stderr,
         )  # fmt: skip
         version = self._newest(slug)
         if version is None or version == before:
