@@ -2,7 +2,12 @@
 
 from prometheus_client import Counter, Histogram
 
+from ml import registry
+from ml.recognition.pipeline import GENERAL
 from solving.models import Solve
+
+PRIVATE = "private"
+"""In place of the name of a private type, which its owner wrote."""
 
 SOLVES = Counter(
     "captcha_solves",
@@ -26,8 +31,10 @@ READ_SECONDS = Histogram(
 def count(solve: Solve) -> None:
     """Count a stored solve. A refusal carries no type: the one it was asked as is the caller's word."""
     solved = solve.outcome == Solve.Outcome.SOLVED
-    SOLVES.labels(solve.captcha_type if solved else "", solve.outcome, solve.reason_code).inc()
+    public = solve.captcha_type == GENERAL or solve.captcha_type in registry.recognizer().readers
+    name = solve.captcha_type if public else PRIVATE
+    SOLVES.labels(name if solved else "", solve.outcome, solve.reason_code).inc()
     READ_SECONDS.observe(solve.elapsed_ms / 1000)
     if solved:
         CREDITS.inc(solve.charged)
-        CONFIDENCE.labels(solve.captcha_type).observe(solve.confidence or 0.0)
+        CONFIDENCE.labels(name).observe(solve.confidence or 0.0)

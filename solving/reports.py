@@ -216,8 +216,13 @@ def _insert(user: User, solve: Solve, verdict: str, state: str, correction: str 
 
 
 def _refund(report: SolveReport) -> None:
-    """Give back what the solve cost, once; nothing where its user is gone, and the account with them."""
+    """Give back what the solve cost, once; nothing where its user is gone, and the account with them.
+
+    Nor for a private type: its owner, who labels it, would be judge and party.
+    """
     solve = report.solve
+    if CaptchaType.objects.filter(slug=solve.captcha_type, owner__isnull=False).exists():
+        return
     once = SolveReport.objects.filter(pk=report.pk, refunded=0)
     if (
         not solve.charged

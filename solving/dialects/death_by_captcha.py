@@ -36,7 +36,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         given = given.decode("ascii", errors="replace")
     if isinstance(given, str):
         given = given.removeprefix("base64:")
-    hints = tasks.hints_of(user_id=key.user_id)
+    hints = tasks.hints_of(captcha_type=parameters.get("captcha_type"), user_id=key.user_id)
     task = tasks.solve(api_key=key, images=[lenient.image_of(given)], hints=hints)
     return _answer(_described(task.solves[0], is_correct=task.solved))
 

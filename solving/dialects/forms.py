@@ -37,6 +37,7 @@ def submit(request: HttpRequest) -> HttpResponse:
         min_length=parameters.get("min_len"),
         max_length=parameters.get("max_len"),
         math=parameters.get("calc"),
+        captcha_type=parameters.get("captcha_type"),
         user_id=key.user_id,
     )
     task = tasks.solve(
