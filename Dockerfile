@@ -45,7 +45,7 @@ COPY --from=build /opt/venv /opt/venv
 WORKDIR /srv/captcha
 COPY . .
 # The hashed and compressed static files belong to the image; no secret of the deployment is needed to make them.
-RUN python -m compileall -q accounts captcha_site crawl jobs labeling ml solving \
+RUN python -m compileall -q accounts captcha_site crawl jobs labeling ml own_types solving \
     && SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')" ALLOWED_HOSTS=localhost \
         python manage.py collectstatic --no-input --verbosity 0
 

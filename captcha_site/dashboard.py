@@ -22,6 +22,7 @@ from crawl.models import CaptchaSource, CrawlRun
 from jobs.models import JobRun
 from labeling.models import Assignment, Label, Membership, Sample
 from ml.models import ModelVersion
+from own_types.models import Approval
 from solving.models import Solve, SolveReport
 
 DAYS = 14
@@ -70,6 +71,8 @@ def dashboard(user: Any) -> Dashboard:
         _credits(shown)
     if user.has_perm("labeling.view_sample"):
         _labels(shown)
+    if user.has_perm("own_types.view_approval"):
+        shown.needs += _leaves_to_train()
     if user.has_perm("jobs.view_jobrun"):
         _jobs(shown)
     if user.has_perm("crawl.view_crawlrun"):
@@ -168,6 +171,15 @@ def _labels(shown: Dashboard) -> None:
     ]:
         page = reverse("admin:labeling_membership_change", args=[paused.pk])
         shown.needs.append(Need(f"{paused.person} was paused on {paused.captcha_type}", page))
+
+
+def _leaves_to_train() -> list[Need]:
+    waiting = Approval.objects.filter(approved__isnull=True).select_related("captcha_type__owner")
+    page = reverse("admin:own_types_approval_changelist") + "?approved__isempty=1"
+    return [
+        Need(f"{one.captcha_type.owner} asks for leave to train {one}", page)
+        for one in waiting.order_by("asked")[:RUNS]
+    ]
 
 
 def _jobs(shown: Dashboard) -> None:

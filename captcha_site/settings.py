@@ -90,6 +90,15 @@ SAMPLES_ROOT = env.path("SAMPLES_ROOT", BASE_DIR / "var" / "samples")
 DATASETS_ROOT = env.path("DATASETS_ROOT", BASE_DIR / "var" / "datasets")
 MAX_IMPORT_BYTES = env.integer("MAX_IMPORT_BYTES", 256 * 1024 * 1024, minimum=1024)
 
+# Types that customers bring: how many, how large, who lets them be trained, what a training costs
+PRIVATE_TYPES_PER_USER = env.integer("PRIVATE_TYPES_PER_USER", 3, minimum=0)
+PRIVATE_TYPE_IMAGES = env.integer("PRIVATE_TYPE_IMAGES", 5000, minimum=10)
+PRIVATE_TYPE_BYTES = env.integer("PRIVATE_TYPE_BYTES", 64 * 1024 * 1024, minimum=1024)
+PRIVATE_TYPES_NEED_APPROVAL = env.boolean("PRIVATE_TYPES_NEED_APPROVAL")
+TRAINING_PRICE = env.integer("TRAINING_PRICE", 20, minimum=0)
+TRAINING_MINUTES = env.integer("TRAINING_MINUTES", 3, minimum=1)
+TRAININGS_PER_DAY = env.integer("TRAININGS_PER_DAY", 3, minimum=1)
+
 # Jobs: without a broker they run in child processes of this machine. Celery: requirements/worker.txt
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL")
 if CELERY_BROKER_URL and find_spec("celery") is None:
@@ -107,6 +116,7 @@ CRAWL_SPIDER_MODULES = env.words("CRAWL_SPIDER_MODULES")
 INSTALLED_APPS = [
     "accounts",
     "solving",
+    "own_types",
     "crawl",
     "labeling",
     "ml",

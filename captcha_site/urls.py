@@ -18,6 +18,7 @@ urlpatterns = [
     path("accounts/", account_pages.my_account, name="my-account"),
     path("accounts/data/", account_pages.my_data, name="my-data"),
     path("accounts/data/export", account_pages.export_my_data, name="export-my-data"),
+    path("accounts/types/", include("own_types.page_urls")),
     path("accounts/", include("accounts.page_urls")),
     path("types/", type_pages.models, name="models"),
     path("types/<slug:slug>/", type_pages.model, name="model"),

@@ -13,6 +13,7 @@ LOCK = 7_203_114
 """Of PostgreSQL's advisory locks: any number that nobody else takes."""
 UPKEEP: list[tuple[str, dict[str, Any]]] = [
     ("settle_reports", {"every_minutes": 1}),
+    ("settle_trainings", {"every_minutes": 1}),
     ("delete_kept_images", {"every_minutes": 10}),
     ("prune", {"every_minutes": 60}),
     ("backup", {"daily_at": time(2, 30)}),
