@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, cast
 
 from asgiref.sync import sync_to_async
@@ -43,7 +44,7 @@ class Duplicate(DropItem):
     """The type has these bytes already."""
 
 
-class Step:
+class Step(ABC):
     """One step of the pipeline. It works in a thread, because Django's database calls block."""
 
     def __init__(self, run: CrawlRun) -> None:
@@ -57,9 +58,9 @@ class Step:
         await sync_to_async(self.take)(item)
         return item
 
+    @abstractmethod
     def take(self, item: CaptchaImage) -> None:
         """Raises DropItem for what goes no further."""
-        raise NotImplementedError
 
 
 class ValidateImage(Step):
