@@ -57,4 +57,4 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
 
 # The database is brought up to the image by `manage.py prepare`, once, not by each replica.
-CMD ["gunicorn"]
+CMD ["bin/serve"]

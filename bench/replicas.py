@@ -5,13 +5,15 @@
 Starts as many gunicorns with one worker each, the proxy of deploy/caddy before them, and a PostgreSQL and a
 Valkey or Redis of its own. Then: requests over a limit of 100 a day, of which exactly 100 are let in; wrong
 passwords, after which the name is closed whichever server is asked; a version that is promoted, and the time
-until each server answers by it; figures of a server whose worker was killed. The status is 1 when one of
-these does not hold.
+until each server answers by it; figures of a server whose worker was killed; servers that are replaced, one
+after the other, while clients solve. The status is 1 when one of these does not hold.
 """
 
 import argparse
+import contextlib
 import http.client
 import io
+import itertools
 import json
 import os
 import shutil
@@ -20,6 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -34,6 +37,8 @@ from bench.roll_back_under_load import COPIES, SLUG, form_of, register_copies
 
 LIMIT = 100
 GUESSES = 5
+BACK_SECONDS = 6
+"""After which the proxy has seen that a server is back, by deploy/caddy/Caddyfile."""
 METRICS_TOKEN = "bench"  # noqa: S105 (a server of this run alone)
 
 
@@ -64,6 +69,7 @@ def main() -> None:
             lock_outs_are_shared(proxy, [server.port for server in servers]),
             promotion_reaches_all(servers, token, images[0]),
             figures_outlive_workers(servers[0], token, images[0]),
+            upgrades_fail_nobody(folder, token, images),
         ]
     sys.exit(0 if all(held) else 1)
 
@@ -202,6 +208,65 @@ def figures_outlive_workers(server: Server, token: str, image: bytes) -> bool:
     holds = before is not None and after is not None and after >= before > 0
     print(f"{_yes(holds)} figures outlive a killed worker: {before} solves counted before, {after} after")
     return holds
+
+
+def upgrades_fail_nobody(folder: Path, token: str, images: list[bytes]) -> bool:
+    """Two servers are replaced, one after the other, while four clients solve without a key to repeat by."""
+    ports = [free_port(), free_port()]
+    servers = {port: _served(port) for port in ports}
+    answered: Counter[str] = Counter()
+    ended = threading.Event()
+
+    def client(number: int) -> None:
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content_Type": f"multipart/form-data; boundary={BOUNDARY}",
+        }
+        for turn in itertools.count(number):
+            if ended.is_set():
+                return
+            try:
+                body = form_of(images[turn % len(images)])
+                answered[str(ask(proxy, "POST", "/api/v1/solves", body, **headers)[0])] += 1
+            except (OSError, http.client.HTTPException) as error:
+                answered[type(error).__name__] += 1
+
+    try:
+        with caddy(ports, folder) as proxy:
+            clients = [threading.Thread(target=client, args=(number,)) for number in range(4)]
+            for thread in clients:
+                thread.start()
+            for port in ports:
+                servers[port].terminate()
+                servers[port].wait()
+                servers[port] = _served(port)
+                time.sleep(BACK_SECONDS)
+            ended.set()
+            for thread in clients:
+                thread.join()
+    finally:
+        for server in servers.values():
+            server.terminate()
+            server.wait()
+    holds = set(answered) <= {"200", "422"} and answered["200"] > 0
+    print(f"{_yes(holds)} two servers replaced under load: {dict(answered)}")
+    return holds
+
+
+def _served(port: int) -> subprocess.Popen[bytes]:
+    """A server as the image starts it, ready."""
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "BIND": f"127.0.0.1:{port}",
+        "WEB_CONCURRENCY": "2",
+    }
+    server = subprocess.Popen(["bin/serve", "--log-level", "critical"], cwd=ROOT, env=environment)
+    _wait_for(port)
+    while True:
+        with contextlib.suppress(OSError):
+            if ask(port, "GET", "/readyz")[0] == 200:
+                return server
+        time.sleep(0.1)
 
 
 def _counted(port: int) -> float | None:

@@ -41,6 +41,9 @@ if not DEBUG and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
         "e.g. ALLOWED_HOSTS=captcha.example.org,localhost"
     )
 
+# While this file exists the process is about to end and says so at /health_check; `bin/serve` makes it.
+DRAIN_FILE = env.text("DRAIN_FILE")
+
 # The address of a client is the last one that a proxy of this list did not add; else the socket's.
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 

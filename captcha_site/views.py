@@ -1,5 +1,7 @@
 """The pages of the root: welcome, help, and the two checks that a load balancer asks for."""
 
+from pathlib import Path
+
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -41,7 +43,9 @@ def info(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def health_check(request: HttpRequest) -> JsonResponse:
-    """The process answers. Whether it can solve is for ``readyz`` to say."""
+    """The process answers; 503 when it is about to end. Whether it can solve is for ``readyz`` to say."""
+    if settings.DRAIN_FILE and Path(settings.DRAIN_FILE).exists():
+        return JsonResponse({"message": "I am about to end: ask another one."}, status=503)
     return JsonResponse({"message": "I am alive and kicking!"})
 
 

@@ -159,7 +159,7 @@ def test_the_same_commands_run_without_containers(production: dict[str, str]) ->
     )
     assert prepared.returncode == 0, prepared.stderr
     assert "scheduled: backup" in prepared.stdout
-    (web_command,) = re.findall(r"^CMD \[\"(\w+)\"\]$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    (web_command,) = re.findall(r"^CMD \[\"([\w/]+)\"\]$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     commands = [[web_command], [*SERVICES["worker"]["command"], "--concurrency", "1", "--hostname", "w@test"]]
     processes = [
         subprocess.Popen(command, cwd=ROOT, env=production, stderr=subprocess.PIPE, text=True)

@@ -14,4 +14,4 @@ def test_two_servers_behind_the_proxy_share_limits_lock_outs_and_promotions() ->
     command = [sys.executable, "bench/replicas.py", "--servers", "2", "--reads", "110"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-    assert done.stdout.count("yes ") == 4
+    assert done.stdout.count("yes ") == 5

@@ -1,6 +1,7 @@
 """The pages of the root: welcome, help, health and readiness."""
 
 import shlex
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -65,6 +66,15 @@ def test_the_commands_are_valid_shell_and_name_the_demo_users_only_in_a_demo() -
 
 def test_the_process_says_that_it_is_alive(client: Client) -> None:
     assert client.get("/health_check").json() == {"message": "I am alive and kicking!"}
+
+
+def test_a_process_that_is_about_to_end_sends_the_proxy_elsewhere(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    settings.DRAIN_FILE = str(tmp_path / "draining")
+    assert client.get("/health_check").status_code == 200
+    (tmp_path / "draining").touch()
+    assert client.get("/health_check").status_code == 503
 
 
 @pytest.mark.django_db
