@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from ml.recognition.alternatives import Alternatives
 from ml.recognition.decoding import CharacterReading
-from ml.recognition.pipeline import Recognition, Unsolvable
+from ml.recognition.pipeline import Recognition, Recognizer, Unsolvable
 from solving.history import describe
+from solving.overlay import Mark, Overlay, overlay
 from solving.services import Receipt
 
 SURE, LESS = 0.95, 0.7
@@ -54,6 +56,13 @@ class Shown:
     advice: str = ""
     raw: str = ""
     receipt: Receipt | None = None
+    overlay: Overlay | None = None
+
+    @property
+    def rows(self) -> list[tuple[Character, Mark | None]]:
+        """Each character with its columns, where they are known."""
+        marks = self.overlay.marks if self.overlay else ()
+        return list(zip_longest(self.characters, marks[: len(self.characters)]))
 
     @property
     def total_ms(self) -> float:
@@ -63,23 +72,30 @@ class Shown:
 def of_recognition(
     recognition: Recognition,
     *,
-    others: Alternatives = (),
+    image: bytes,
+    recognizer: Recognizer,
     raw: object = None,
     receipt: Receipt | None = None,
 ) -> Shown:
-    """`raw` is what the API would answer, or else nothing but the reading itself."""
+    """With what is worked out for a page alone: what else each character may be, and where it was seen.
+
+    `raw` is what the API would answer, or else nothing but the reading itself.
+    """
     told = raw if raw is not None else _told(recognition)
+    characters = _characters(recognition.characters, recognizer.alternatives(image, recognition))
+    places = recognizer.columns(image, recognition)
     return Shown(
         answer=recognition.answer,
         text=recognition.text,
         confidence=recognition.confidence,
-        characters=_characters(recognition.characters, others),
+        characters=characters,
         captcha_type=recognition.captcha_type,
         type_confidence=recognition.type_confidence,
         model_version=recognition.model_version,
         stages=tuple(recognition.timings_ms.items()),
         raw=json.dumps(told, indent=2, ensure_ascii=False),
         receipt=receipt,
+        overlay=overlay(image, [(one.char, one.sureness) for one in characters], places),
     )
 
 
@@ -87,12 +103,12 @@ def of_refusal(refusal: Unsolvable) -> Shown:
     return Shown(reason=refusal.reason, advice=ADVICE.get(refusal.code, ""))
 
 
-def of_receipt(receipt: Receipt, others: Alternatives = ()) -> Shown:
-    """A solve that has just been made, which still knows what its reader told."""
+def of_receipt(receipt: Receipt, *, image: bytes, recognizer: Recognizer) -> Shown:
+    """A solve of `image` that has just been made, which still knows what its reader told."""
     solve = receipt.solve
     raw = describe(solve) | {"balance": receipt.balance}
     if solve.recognition is not None:
-        return of_recognition(solve.recognition, others=others, raw=raw, receipt=receipt)
+        return of_recognition(solve.recognition, image=image, recognizer=recognizer, raw=raw, receipt=receipt)
     return Shown(reason=solve.reason, advice=ADVICE.get(solve.reason_code, ""), receipt=receipt)
 
 

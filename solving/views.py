@@ -44,7 +44,7 @@ def _read_sample(sample: Sample) -> Shown:
         recognition = recognizer.recognize(sample.image)
     except Unsolvable as refusal:
         return shown.of_refusal(refusal)
-    return shown.of_recognition(recognition, others=recognizer.alternatives(sample.image, recognition))
+    return shown.of_recognition(recognition, image=sample.image, recognizer=recognizer)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -107,9 +107,9 @@ def _solve(user: User, form: PlaygroundForm, context: dict[str, object]) -> None
     except InsufficientCredits as error:
         context["insufficient"] = error
     else:
-        read = receipt.solve.recognition
-        others = registry.recognizer(user.pk).alternatives(form.image_bytes, read) if read else ()
-        context["shown"] = shown.of_receipt(receipt, others)
+        context["shown"] = shown.of_receipt(
+            receipt, image=form.image_bytes, recognizer=registry.recognizer(user.pk)
+        )
 
 
 def _whole_or_part(request: HttpRequest, whole: str, part: str, part_name: str = "result") -> str:

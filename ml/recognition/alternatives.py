@@ -10,8 +10,6 @@ from ml.recognition.charset import BLANK, Alphabet
 from ml.recognition.decoding import Scores, text_probability
 
 MOST = 3
-LEAST = 0.001
-"""Share below which an alternative is not worth a word."""
 _SEEN = 1e-4
 """A class that no frame gives more is no candidate; on a clear image that leaves about ten of seventy."""
 
@@ -39,7 +37,5 @@ def alternatives(probabilities: Scores, labels: Sequence[int], alphabet: Alphabe
         total = sum(likely.values()) or 1.0
         shares = ((share / total, index) for index, share in likely.items() if index != own)
         others = sorted(shares, reverse=True)
-        found.append(
-            tuple((alphabet.decode([index]), share) for share, index in others[:MOST] if share >= LEAST)
-        )
+        found.append(tuple((alphabet.decode([index]), share) for share, index in others[:MOST] if share > 0))
     return tuple(found)

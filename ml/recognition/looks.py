@@ -33,6 +33,14 @@ class Look:
         if not 0 <= self.margin <= _LARGEST_MARGIN:
             raise ValueError(f"a look's margin must be between 0 and 1, not {self.margin}")
 
+    def place(self, share: float, width: int, height: int) -> float:
+        """Where in a picture of `width` × `height` lies what is at `share` of the look's width; both 0 to 1.
+
+        What lies on the paper beside the picture is below 0 or above 1.
+        """
+        margin = round(self.margin * height)
+        return (share * (width + 2 * margin) - margin) / width
+
 
 PLAIN = Look()
 THREE = (PLAIN, Look(stretch=1.25), Look(margin=0.12))

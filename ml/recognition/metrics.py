@@ -106,7 +106,6 @@ def summarize(readings: Iterable[tuple[str, str | None, float]]) -> Summary:
     correct = [truth == read for truth, read, _ in rows]
     ignoring_case = sum(read is not None and truth.casefold() == read.casefold() for truth, read, _ in rows)
     pairs = [(truth, read) for truth, read, _ in rows]
-    counts = Counter(edit for truth, read in pairs if read is not None for edit in _edits(truth, read))
     return Summary(
         n=n,
         failures=sum(read is None for _, read in pairs),
@@ -115,11 +114,17 @@ def summarize(readings: Iterable[tuple[str, str | None, float]]) -> Summary:
         cer=cer(pairs),
         ece=expected_calibration_error(correct, [confidence for _, _, confidence in rows]),
         accepted_at_95=_accepted([confidence for _, _, confidence in rows], correct),
-        confusions=[
-            Confusion(truth=truth, read=read, count=count)
-            for (truth, read), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        ],
+        confusions=confusions(pairs),
     )
+
+
+def confusions(pairs: Iterable[Pair]) -> list[Confusion]:
+    """Which characters were taken for which, most frequent first; what was not read at all is left out."""
+    counts = Counter(edit for truth, read in pairs if read is not None for edit in _edits(truth, read))
+    return [
+        Confusion(truth=truth, read=read, count=count)
+        for (truth, read), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]
 
 
 def thresholds(readings: Iterable[tuple[str, str | None, float]]) -> dict[str, Threshold | None]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ml.recognition import arithmetic
+from ml.recognition.alignment import Columns
 from ml.recognition.alternatives import Alternatives
 from ml.recognition.arithmetic import NotArithmetic
 from ml.recognition.decoding import CharacterReading, Constraints, Reading
@@ -116,11 +117,18 @@ class Recognizer:
 
     def alternatives(self, data: bytes, recognition: Recognition) -> Alternatives:
         """What else each character of an upload that was read may be; nothing once another model serves."""
+        reader = self._reader_of(recognition)
+        return () if reader is None else reader.alternatives(_open_again(data), recognition.text)
+
+    def columns(self, data: bytes, recognition: Recognition) -> tuple[Columns, ...]:
+        """Where in an upload that was read each character was seen; nothing once another model serves."""
+        reader = self._reader_of(recognition)
+        return () if reader is None else reader.columns(_open_again(data), recognition.text)
+
+    def _reader_of(self, recognition: Recognition) -> Reader | None:
+        """The reader that made a recognition, while it serves."""
         reader = self.readers.get(recognition.captcha_type, self.general)
-        if reader is None or reader.spec.name != recognition.model_version:
-            return ()
-        image = open_image(data, max_bytes=len(data), max_pixels=sys.maxsize)  # it was let in before
-        return reader.alternatives(image, recognition.text)
+        return reader if reader is not None and reader.spec.name == recognition.model_version else None
 
     def _reader(self, slug: str, *, hinted: bool) -> tuple[Reader, str]:
         """The reader for a type and the slug it reads under."""
@@ -130,6 +138,11 @@ class Recognizer:
             known = ", ".join([*sorted(self.readers), *([GENERAL] if self.general else [])]) or "none"
             raise Unsolvable(f"no reader for this type (there are: {known})", "no_reader")
         return self.general, GENERAL
+
+
+def _open_again(data: bytes) -> Image.Image:
+    """The picture of an upload that was let in before."""
+    return open_image(data, max_bytes=len(data), max_pixels=sys.maxsize)
 
 
 def _solve(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ml.recognition import arithmetic, artifacts
+from ml.recognition.alignment import Columns, columns_of, frames_of
 from ml.recognition.alternatives import Alternatives, alternatives
 from ml.recognition.artifacts import ArtifactError, ReaderSpec, TypesSpec
 from ml.recognition.charset import Alphabet
@@ -28,9 +29,10 @@ from ml.recognition.decoding import (
     greedy_decode,
     joint_decode,
     log_softmax,
+    text_probability,
 )
 from ml.recognition.images import fit
-from ml.recognition.looks import shown
+from ml.recognition.looks import Look, shown
 
 INPUT, OUTPUT = "images", "logits"
 _ANYTHING = Constraints()
@@ -113,12 +115,44 @@ class Reader:
 
         It takes some milliseconds. Nothing for a text that this reader does not write.
         """
-        logits = self.logits(fit(image, self.spec.input)[None])[0] / np.float32(self.spec.temperature)
-        if self._folding is not None:
-            logits, text = self._folding.fold(logits), text.upper()
-        if any(character not in self._alphabet.index for character in text):
+        labels = self._labels(text)
+        if labels is None:
             return ()
-        return alternatives(np.exp(log_softmax(logits)), self._alphabet.encode(text), self._alphabet)
+        log_probs = self._log_probs(self.logits(fit(image, self.spec.input)[None])[0])
+        return alternatives(np.exp(log_probs), labels, self._alphabet)
+
+    def columns(self, image: Image.Image, text: str) -> tuple[Columns, ...]:
+        """Where in the picture each character of `text`, as it was read, was seen; not for each read.
+
+        Of several looks that one tells which is surest of the text: the first where it was sure enough for
+        `read`. Nothing for a text that this reader does not write, or that no path spells.
+        """
+        labels = self._labels(text)
+        if not labels:
+            return ()
+        surest: tuple[float, Look, NDArray[np.floating]] | None = None
+        for look in self.spec.looks:
+            log_probs = self._log_probs(self.logits(shown(image, self.spec.input, look)[None])[0])
+            probability = text_probability(np.exp(log_probs), labels)
+            if surest is None or probability > surest[0]:
+                surest = probability, look, log_probs
+            if probability >= SURE:
+                break
+        if surest is None:
+            return ()
+        _, look, log_probs = surest
+        return columns_of(frames_of(log_probs, labels), len(log_probs), look, *image.size)
+
+    def _labels(self, text: str) -> list[int] | None:
+        """The classes of a text as `_log_probs` has them, None where this reader does not write it."""
+        spelled = text if self._folding is None else text.upper()
+        known = all(character in self._alphabet.index for character in spelled)
+        return self._alphabet.encode(spelled) if known else None
+
+    def _log_probs(self, logits: NDArray[np.float32]) -> NDArray[np.floating]:
+        """Calibrated log-probabilities over the folded alphabet, where case does not count."""
+        scaled = logits / np.float32(self.spec.temperature)
+        return log_softmax(scaled if self._folding is None else self._folding.fold(scaled))
 
     def decode(
         self, looks: Looks, constraints: Constraints = _ANYTHING, *, temperature: float | None = None

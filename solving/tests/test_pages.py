@@ -11,9 +11,11 @@ from django.test import Client
 from accounts import credits
 from accounts.models import User
 from accounts.throttling import AddressThrottle
+from ml.recognition.pipeline import Recognizer
 from solving.history_pages import PAGE
 from solving.models import Solve, SolveReport
 from solving.samples import SAMPLES
+from solving.tests.conftest import Caller
 from solving.tests.pictures import picture
 
 MakeUser = Callable[..., User]
@@ -78,9 +80,20 @@ class TestPlayground:
         assert set(dict(shown.stages)) == {"decode", "type", "read"}
         assert 0 < shown.type_confidence <= 1
         assert all(share < one.confidence for one in shown.characters for _, share in one.others)
+        assert [mark.char for mark in shown.overlay.marks] == list(shown.text)
+        assert "Where the network saw each character" in page
         assert f"{answer.context['balance']} left" in page
         assert credits.balance(user) == 9
         assert [call.language for call in answer.context["calls"]] == ["curl", "Python", "JavaScript"]
+
+    def test_a_program_pays_for_no_overlay(self, caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+        worked_out: list[str] = []
+        for name in ("columns", "alternatives"):
+            monkeypatch.setattr(Recognizer, name, lambda *args, name=name: worked_out.append(name))
+        answer = caller.solve(picture())
+        assert answer.status_code == 200
+        assert set(answer.json()["characters"][0]) == {"char", "confidence"}
+        assert worked_out == []
 
     def test_hints_are_kept_and_stand_in_the_calls(self, user: User) -> None:
         asked = {"sample": "general", "captcha_type": "captcha_type_b", "min_confidence": "0.2"}

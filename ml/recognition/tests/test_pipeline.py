@@ -169,5 +169,7 @@ def test_what_else_a_character_may_be_is_told_by_the_reader_that_read_it(recogni
     data = upload("1A2B3")
     recognition = recognizer.recognize(data)
     assert len(recognizer.alternatives(data, recognition)) == len(recognition.text)
+    assert len(recognizer.columns(data, recognition)) == len(recognition.text)
     of_another = replace(recognition, model_version="captcha_type_a/99")
     assert recognizer.alternatives(data, of_another) == ()
+    assert recognizer.columns(data, of_another) == ()
