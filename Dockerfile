@@ -16,6 +16,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ARTIFACTS_ROOT=/data/artifacts \
+    CURVES_ROOT=/data/curves \
     SAMPLES_ROOT=/data/samples \
     DATASETS_ROOT=/data/datasets \
     SOLVED_IMAGES_ROOT=/data/solved \

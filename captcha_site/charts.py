@@ -1,7 +1,11 @@
-"""Bar charts as figures for an SVG of a template: no script draws them, and the policy needs no exception."""
+"""Charts as figures for an SVG of a template: no script draws them, and the policy needs no exception."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from ml.recognition.audit.curve import Point
 
 WIDTH, HEIGHT, TOP, BOTTOM = 720, 160, 14, 18
 """Of the SVG's view box; TOP and BOTTOM are for the highest figure and the labels."""
@@ -52,3 +56,125 @@ def stacked_bars(rows: Sequence[tuple[str, int, int]], *, first: str, second: st
             )
         )
     return Chart(tuple(bars), highest)
+
+
+CURVE_WIDTH, CURVE_HEIGHT, CURVE_LEFT, CURVE_BOTTOM, CURVE_TOP, CURVE_RIGHT = 560, 260, 48, 34, 12, 16
+
+
+@dataclass(frozen=True)
+class CurveSpot:
+    """A measured share at `y`, with the ends of its interval at `low_y` and `high_y`."""
+
+    x: float
+    y: float
+    low_y: float
+    high_y: float
+    title: str
+
+
+@dataclass(frozen=True)
+class CurveChart:
+    spots: tuple[CurveSpot, ...]
+    labels: tuple[tuple[float, str], ...]
+    shares: tuple[tuple[float, str], ...]
+    width: int = CURVE_WIDTH
+    height: int = CURVE_HEIGHT
+    left: int = CURVE_LEFT
+    right: int = CURVE_WIDTH - CURVE_RIGHT
+    base: int = CURVE_HEIGHT - CURVE_BOTTOM
+    middle: int = (CURVE_LEFT + CURVE_WIDTH - CURVE_RIGHT) // 2
+
+
+def curve_chart(points: Sequence[Point]) -> CurveChart:
+    """Exact match over labels, these on a logarithmic scale, from the lowest end of an interval upwards."""
+    first, last = math.log(points[0].labels), math.log(points[-1].labels)
+    lowest = math.floor(min(point.exact_match["low"] for point in points) * 10) / 10
+    base, space = CURVE_HEIGHT - CURVE_BOTTOM, CURVE_WIDTH - CURVE_LEFT - CURVE_RIGHT
+
+    def across(labels: int) -> float:
+        share = (math.log(labels) - first) / (last - first) if last > first else 0.5
+        return round(CURVE_LEFT + share * space, 1)
+
+    def up(share: float) -> float:
+        return round(base - (share - lowest) / (1 - lowest) * (base - CURVE_TOP), 1)
+
+    spots = [
+        CurveSpot(
+            x=across(point.labels),
+            y=up(point.exact_match["value"]),
+            low_y=up(point.exact_match["low"]),
+            high_y=up(point.exact_match["high"]),
+            title=f"{point.labels} labels: {point.exact_match['value'] * 100:.1f} %",
+        )
+        for point in points
+    ]
+    counts = sorted({point.labels for point in points})
+    steps = [lowest + (1 - lowest) * step / 4 for step in range(5)]
+    return CurveChart(
+        spots=tuple(spots),
+        labels=tuple((across(count), f"{count:,}") for count in counts),
+        shares=tuple((up(share), f"{share * 100:.0f} %") for share in steps),
+    )
+
+
+CELL, MATRIX_EDGE, MOST_PAIRS = 30, 34, 30
+NOTHING = "∅"
+"""Stands for a character left out, or made up."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    x: int
+    y: int
+    count: int
+    shade: float
+    title: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Truth by rows, what was read by columns; `rows` and `columns` are (place, character)."""
+
+    cells: tuple[Cell, ...]
+    rows: tuple[tuple[int, str], ...]
+    columns: tuple[tuple[int, str], ...]
+    width: int
+    height: int
+    pairs: tuple[tuple[str, str, int], ...]
+    more: int
+    cell: int = CELL
+    edge: int = MATRIX_EDGE
+
+
+def confusion_matrix(confusions: Sequence[Mapping[str, Any]]) -> Matrix | None:
+    """The most frequent pairs of (truth, read, count), most first; None where nothing was confused."""
+    pairs = [(one["truth"] or NOTHING, one["read"] or NOTHING, int(one["count"])) for one in confusions]
+    shown = pairs[:MOST_PAIRS]
+    if not shown:
+        return None
+    truths = sorted({truth for truth, _, _ in shown}, key=_nothing_last)
+    reads = sorted({read for _, read, _ in shown}, key=_nothing_last)
+    most = shown[0][2]
+    cells = [
+        Cell(
+            x=MATRIX_EDGE + reads.index(read) * CELL,
+            y=MATRIX_EDGE + truths.index(truth) * CELL,
+            count=count,
+            shade=round(0.12 + 0.33 * count / most, 2),
+            title=f"{truth} read as {read}: {count}",
+        )
+        for truth, read, count in shown
+    ]
+    return Matrix(
+        cells=tuple(cells),
+        rows=tuple((MATRIX_EDGE + place * CELL, truth) for place, truth in enumerate(truths)),
+        columns=tuple((MATRIX_EDGE + place * CELL, read) for place, read in enumerate(reads)),
+        width=MATRIX_EDGE + len(reads) * CELL + 2,
+        height=MATRIX_EDGE + len(truths) * CELL + 2,
+        pairs=tuple(shown),
+        more=len(pairs) - len(shown),
+    )
+
+
+def _nothing_last(character: str) -> tuple[bool, str]:
+    return character == NOTHING, character

@@ -57,6 +57,7 @@ TOKEN_LIFESPAN_MAX_HOURS = env.integer("TOKEN_LIFESPAN_MAX_HOURS", 24 * 30, mini
 
 SHIPPED_ARTIFACTS = BASE_DIR / "ml" / "artifacts"
 ARTIFACTS_ROOT = env.path("ARTIFACTS_ROOT", BASE_DIR / "var" / "artifacts")
+CURVES_ROOT = env.path("CURVES_ROOT", BASE_DIR / "var" / "curves")
 TRAINING_PYTHON = env.text("TRAINING_PYTHON")
 # A larger file of a model is neither registered nor loaded; ml.recognition reads none above 4 MiB either.
 MAX_MODEL_BYTES = env.integer("MAX_MODEL_BYTES", 4 * 1024 * 1024, minimum=1024)

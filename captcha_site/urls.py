@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from captcha_site import account_pages, metrics, openapi, problems, type_pages, views
+from captcha_site import account_pages, comparison_pages, metrics, openapi, problems, type_pages, views
 
 urlpatterns = [
     path("", include("solving.urls")),  # first, as most requests are for it
@@ -22,6 +22,7 @@ urlpatterns = [
     path("accounts/", include("accounts.page_urls")),
     path("types/", type_pages.models, name="models"),
     path("types/<slug:slug>/", type_pages.model, name="model"),
+    path("types/<slug:slug>/compare/", comparison_pages.compare, name="compare-versions"),
     path("labeling/", include("labeling.urls")),
     path("jobs/", include("jobs.urls")),
     path("", include("accounts.urls")),

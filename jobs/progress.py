@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -20,6 +21,28 @@ SECONDS_BETWEEN = 0.5
 Item = TypeVar("Item")
 
 _last = 0.0
+_quiet = False
+
+
+def watched() -> bool:
+    """Whether somebody sees a bar: the errors go to a terminal, and nobody asked for quiet."""
+    return sys.stderr.isatty() and not _quiet
+
+
+def is_quiet() -> bool:
+    """Whether nobody wants to know how far it is."""
+    return _quiet
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No bar within, even on a terminal."""
+    global _quiet
+    before, _quiet = _quiet, True
+    try:
+        yield
+    finally:
+        _quiet = before
 
 
 def progress(
@@ -29,7 +52,7 @@ def progress(
     if total is None:
         total = len(items) if isinstance(items, Sized) else 0
     report(0, total, line)
-    bar = tqdm(items, total=total or None, desc=line, unit=unit, disable=not sys.stderr.isatty())
+    bar = tqdm(items, total=total or None, desc=line, unit=unit, disable=not watched())
     for done, item in enumerate(bar, start=1):
         yield item
         report(done, total, line)

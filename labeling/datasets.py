@@ -108,6 +108,15 @@ def folder_of(dataset: Dataset) -> Path:
     return Path(settings.DATASETS_ROOT) / dataset.folder
 
 
+def labelled_folders(dataset: Dataset) -> list[Path]:
+    """For `manage.py evaluate`: the test images, and the others, of which it leaves out those trained on."""
+    folder = folder_of(dataset)
+    tests = folder / TEST_FOLDER
+    table = tests / "labels.csv"
+    has_tests = table.is_file() and len(table.read_text(encoding="utf-8").splitlines()) > 1
+    return [folder, tests] if has_tests else [folder]
+
+
 def read_manifest(dataset: Dataset) -> list[Entry]:
     """The entries of a frozen folder. Raises CannotFreeze for one that is missing or damaged."""
     try:

@@ -1,10 +1,10 @@
 """Versions beside each other on the same images, which none of them has seen; the figures are stored."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 from ml.evaluation import Progress, decide, read_examples, same_value, untrained
-from ml.models import Evaluation, ModelVersion
+from ml.models import Evaluation, JudgedImage, ModelVersion
 from ml.recognition.artifacts import OTHER, trained_on
 from ml.recognition.datasets import Example, content_hash
 from ml.recognition.metrics import expected_calibration_error
@@ -15,15 +15,6 @@ from ml.services import record_evaluation
 UNSEEN = "unseen"
 """The split of images that no version of the comparison was trained on or selected with."""
 Model = Reader | TypeClassifier
-
-
-@dataclass(frozen=True)
-class Score:
-    """`right` of `n` answers are right; `ece` is the expected calibration error."""
-
-    n: int
-    right: int
-    ece: float
 
 
 def in_silence(items: Iterable[object], total: int) -> Iterable[object]:
@@ -42,7 +33,7 @@ def evaluate_together(
     """Evaluate `versions`, all of one slug, on the images of `folders` that none of them has seen.
 
     One row for each, in their order, all under one data set hash; none at all when no image is left. They are
-    stored unless `save` is false.
+    stored unless `save` is false, with what each made of each image.
 
     Raises:
         ArtifactError: a version does not load, or its list of images cannot be read.
@@ -51,13 +42,22 @@ def evaluate_together(
     asked = questions(unseen_by(versions, folders), models)
     if not asked:
         return []
-    scores = [score(model, asked, progress) for model in models]
     dataset_hash = content_hash(asked)
-    rows = [
-        Evaluation(version=version, dataset_hash=dataset_hash, split=UNSEEN, made_by=made_by, **asdict(each))
-        for version, each in zip(versions, scores, strict=True)
-    ]
-    return [record_evaluation(row) for row in rows] if save else rows
+    rows = []
+    for version, model in zip(versions, models, strict=True):
+        images = judge_images(model, asked, progress)
+        right = [image.right for image in images]
+        row = Evaluation(
+            version=version,
+            dataset_hash=dataset_hash,
+            split=UNSEEN,
+            made_by=made_by,
+            n=len(images),
+            right=sum(right),
+            ece=expected_calibration_error(right, [image.confidence for image in images]),
+        )
+        rows.append(record_evaluation(row, images) if save else row)
+    return rows
 
 
 def unseen_by(
@@ -87,20 +87,24 @@ def questions(folders: Mapping[str, Sequence[Example]], models: Sequence[Model])
     ]
 
 
-def score(model: Model, asked: Sequence[Example], progress: Progress = in_silence) -> Score:
-    """How `model` answers; of a sum its value counts, of an image without an answer nothing."""
-    correct: list[bool] = []
-    confidences: list[float] = []
+def judge_images(
+    model: Model, asked: Sequence[Example], progress: Progress = in_silence
+) -> list[JudgedImage]:
+    """What `model` answers to each example, unsaved; of a sum its value counts, of no answer nothing."""
+    judged = []
     if isinstance(model, TypeClassifier):
         for example in progress(asked, len(asked)):
             slug, confidence = decide(model, example)
-            correct.append(slug == example.label)
-            confidences.append(confidence)
+            judged.append(_judged(example, example.label, slug, confidence, slug == example.label))
     else:
         for outcome in progress(read_examples(model, asked), len(asked)):
-            if model.spec.arithmetic:
-                correct.append(same_value(outcome.text, outcome.truth))
-            else:
-                correct.append(outcome.text == outcome.truth)
-            confidences.append(outcome.confidence)
-    return Score(len(asked), sum(correct), expected_calibration_error(correct, confidences))
+            read, truth = outcome.text, outcome.truth
+            right = same_value(read, truth) if model.spec.arithmetic else read == truth
+            judged.append(_judged(outcome.example, truth, read or "", outcome.confidence, right))
+    return judged
+
+
+def _judged(example: Example, truth: str, read: str, confidence: float, right: bool) -> JudgedImage:
+    return JudgedImage(
+        data_hash=example.data_hash, truth=truth, read=read, confidence=confidence, right=right
+    )

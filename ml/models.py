@@ -220,6 +220,23 @@ class Evaluation(models.Model):
         return f"{describe_interval(interval(self.right, self.n))}, calibration error {self.ece:.4f}"
 
 
+class JudgedImage(models.Model):
+    """What a version made of one image of an evaluation. The image is named by its hash, not kept."""
+
+    evaluation = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="images")
+    data_hash = models.CharField("SHA-256 of the image", max_length=64)
+    truth = models.TextField(help_text="What was right; for the type model a type.")
+    read = models.TextField(blank=True, help_text="What was answered; empty: nothing.")
+    confidence = models.FloatField()
+    right = models.BooleanField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.data_hash[:12]}: {self.read or 'nothing'} for {self.truth}"
+
+
 class ShadowReading(models.Model):
     """What a version in shadow made of one solve, beside what was answered. No image is kept.
 

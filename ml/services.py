@@ -7,7 +7,7 @@ registered again after an upgrade, the ones trained here never change.
 import json
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ml.models import (
     CaptchaType,
     Confirmation,
     Evaluation,
+    JudgedImage,
     ModelVersion,
     Promotion,
     checkpoint_of,
@@ -44,6 +45,8 @@ from ml.shipped_types import describe
 
 logger = logging.getLogger(__name__)
 
+AT_ONCE = 1000
+"""Rows of one INSERT; databases limit how many values it may have."""
 FIRST_TRAINED_VERSION = 1001
 """Models trained here of a slug that is also shipped count from here: an upgrade never takes their number."""
 
@@ -212,12 +215,18 @@ def delete_artifacts(slug: str) -> None:
     checkpoint_of(slug).unlink(missing_ok=True)
 
 
-def record_evaluation(row: Evaluation) -> Evaluation:
-    """Keep how a version did on a data set, in place of what was kept of it before."""
+def record_evaluation(row: Evaluation, images: Sequence[JudgedImage]) -> Evaluation:
+    """Keep how a version did on a data set and on each of its images, in place of what was kept before."""
     figures = {name: getattr(row, name) for name in ("n", "right", "ece", "made_by", "created")}
-    return Evaluation.objects.update_or_create(
-        version=row.version, dataset_hash=row.dataset_hash, split=row.split, defaults=figures
-    )[0]
+    with transaction.atomic():
+        kept, _ = Evaluation.objects.update_or_create(
+            version=row.version, dataset_hash=row.dataset_hash, split=row.split, defaults=figures
+        )
+        kept.images.all().delete()
+        for image in images:
+            image.evaluation = kept
+        JudgedImage.objects.bulk_create(images, batch_size=AT_ONCE)
+    return kept
 
 
 def start_shadow(*, version: ModelVersion) -> None:

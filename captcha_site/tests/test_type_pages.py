@@ -1,5 +1,8 @@
 """The pages of types and models: what everybody sees, what an owner sees, what staff may do."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -7,6 +10,7 @@ from accounts.models import User
 from ml import registry
 from ml.models import CaptchaType, ModelVersion
 from ml.services import install_shipped_models
+from ml.tests.test_kept_curves import keep
 
 
 @pytest.fixture
@@ -61,6 +65,35 @@ def test_staff_find_the_way_to_another_version() -> None:
     page = browser_of(admin).get("/types/general/").content.decode()
     assert f"/admin/ml/modelversion/{older.pk}/promote/" in page
     assert f"/admin/ml/modelversion/{serving.pk}/roll_back/" not in page  # nothing served before it
+
+
+@pytest.mark.usefixtures("_shipped")
+def test_confusions_are_drawn_and_told_and_their_absence_too() -> None:
+    version = ModelVersion.objects.get(slug="general", state="serving")
+    pairs = version.metrics["drawn"]["confusions"]
+    answer = browser_of(None).get("/types/general/")
+    matrix, page = answer.context["confusions"], answer.content.decode()
+    assert [cell.count for cell in matrix.cells] == [pair["count"] for pair in pairs[: len(matrix.cells)]]
+    assert matrix.more == len(pairs) - len(matrix.cells)
+    assert page.count("<rect") == len(matrix.cells)
+    assert len({(cell.x, cell.y) for cell in matrix.cells}) == len(matrix.cells)
+    version.metrics["drawn"]["confusions"] = []
+    version.save()
+    assert "took no character for another" in browser_of(None).get("/types/general/").content.decode()
+
+
+@pytest.mark.usefixtures("_shipped")
+def test_a_learning_curve_is_shown_once_it_was_measured(settings: Any, tmp_path: Path) -> None:
+    settings.CURVES_ROOT = tmp_path
+    admin = User.objects.create_superuser("root", "root@example.org", "x")
+    assert "manage.py learning_curve general" in browser_of(admin).get("/types/general/").content.decode()
+    assert "manage.py" not in browser_of(None).get("/types/general/").content.decode()
+    keep(tmp_path, "general", (25, 60), (100, 90))
+    answer = browser_of(None).get("/types/general/")
+    low, high = answer.context["curve_chart"].spots
+    assert low.x < high.x
+    assert high.high_y < high.y < high.low_y < low.high_y  # upwards is better
+    assert "90.0 % (82.5 % to 94.4 %, n = 100)" in answer.content.decode()
 
 
 @pytest.mark.django_db

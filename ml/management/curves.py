@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import tqdm
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, OutputWrapper
 
-from ml.management.arguments import load_folders
+from jobs.commands import TO_STDOUT
+from jobs.progress import is_quiet, watched
+from ml import kept_curves
+from ml.management.arguments import SHARES, load_folders
 from ml.models import RESERVED_SLUGS, validate_slug
 from ml.recognition.artifacts import TRAINED_ON_FILE, ArtifactError, trained_on
 from ml.recognition.audit.state import write_whole
@@ -26,7 +28,6 @@ from ml.recognition.synthesis.fonts import NoFonts
 from ml.training_runs import CannotTrain
 
 INTERRUPTED = 130
-TO_STDOUT = Path("-")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,13 +49,18 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="the general reader to start from: general, general/VERSION or a folder",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="PAGE.html", help="default: beside the kept results")
+    add_json_file(parser)
+    parser.add_argument(
+        "--state", type=Path, metavar="DIR",
+        help="where finished trainings are kept, so that a stopped run goes on; default: CURVES_ROOT",
+    )  # fmt: skip
+
+
+def add_json_file(parser: ArgumentParser) -> None:
+    """``--json``, for commands whose figures are many."""
     parser.add_argument(
         "--json", type=Path, nargs="?", const=TO_STDOUT, metavar="FILE",
         help="write the same facts as JSON to FILE, or in place of the text where no FILE is given",
-    )  # fmt: skip
-    parser.add_argument(
-        "--state", type=Path, metavar="DIR",
-        help="where finished trainings are kept, so that a stopped run goes on; default: var/curves",
     )  # fmt: skip
 
 
@@ -102,7 +108,7 @@ def refuse_a_start_that_saw(start: Path, examples: Sequence[Example]) -> None:
 
 
 def state_root(options: dict[str, Any]) -> Path:
-    root: Path = options["state"] or settings.BASE_DIR / "var" / "curves"
+    root: Path = options["state"] or kept_curves.root()
     return root.resolve()
 
 
@@ -198,11 +204,7 @@ class Bar:
         self._kept = kept
         total = sum(weights) or 1
         self._ends = [sum(weights[: i + 1]) / total for i in range(len(weights))]
-        self._bar = tqdm.tqdm(
-            total=1.0,
-            desc=title,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
-        )
+        self._bar = tqdm.tqdm(total=1.0, desc=title, bar_format=SHARES, disable=not watched())
 
     def part(self, number: int) -> Callable[[float, str], None]:
         before = self._ends[number - 1] if number else 0.0
@@ -212,7 +214,8 @@ class Bar:
             self._kept.go_on()
             done = min(1.0, before + width * share)
             self._bar.update(max(0.0, done - self._bar.n))
-            self._bar.write(f"{done:4.0%}  {line}", file=sys.stderr)
+            if not is_quiet():
+                self._bar.write(f"{done:4.0%}  {line}", file=sys.stderr)
 
         return progress
 

@@ -1,19 +1,19 @@
 """Train a reader on a frozen data set and measure it beside the one that serves."""
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
 from jobs.progress import report
-from labeling.datasets import TEST_FOLDER, folder_of, problems
+from labeling.datasets import folder_of, labelled_folders, problems
 from labeling.models import Dataset
 from ml.models import ModelVersion
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Trains a reader on a frozen data set (manage.py train), then measures it and the one that serves on "
         "images that neither was trained on (manage.py evaluate). Both figures are stored for the promotion."
@@ -43,16 +43,10 @@ class Command(BaseCommand):
             raise CommandError(f"The training of {slug} registered no version.")
         report(0, 0, "evaluating")
         call_command(
-            "evaluate", slug, number=version.version, images=self._labelled(folder),
+            "evaluate", slug, number=version.version, images=labelled_folders(dataset),
             stdout=self.stdout, stderr=self.stderr,
         )  # fmt: skip
         report(1, 1, f"{version} was trained and evaluated")
 
     def _newest(self, slug: str) -> ModelVersion | None:
         return ModelVersion.objects.filter(slug=slug).order_by("-registered_at", "-pk").first()
-
-    def _labelled(self, folder: Path) -> list[Path]:
-        """The test images, and the others, of which evaluating leaves out what the training saw."""
-        table = folder / TEST_FOLDER / "labels.csv"
-        has_tests = len(table.read_text(encoding="utf-8").splitlines()) > 1
-        return [folder, table.parent] if has_tests else [folder]

@@ -1,15 +1,16 @@
 """How well a registered model reads labelled images."""
 
-import json
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from jobs.commands import TaskCommand
 from ml import evaluation, registry
 from ml.comparison import evaluate_together, unseen_by
 from ml.gate import judge
+from ml.management import curves
 from ml.management.arguments import load_folders, progress
 from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion
 from ml.recognition.artifacts import ArtifactError
@@ -21,7 +22,7 @@ from ml.recognition.reader import Reader, TypeClassifier
 from ml.recognition.synthesis.fonts import NoFonts
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Measures a model on folders of labelled images: exact match with 95 % Wilson intervals, character "
         "error rate, calibration, confusions. Images that the version was trained on are left out. A "
@@ -44,8 +45,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--alone", action="store_true", help="do not measure the serving version on the same images"
         )
+        parser.add_argument(
+            "--against",
+            type=int,
+            metavar="VERSION",
+            help="measure this one beside it, not what serves",
+        )
         parser.add_argument("--no-save", action="store_true", help="store nothing")
-        parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+        curves.add_json_file(parser)
         parser.add_argument(
             "--hints", action="store_true", help="tell the reader the labels' alphabet and lengths"
         )
@@ -61,7 +68,7 @@ class Command(BaseCommand):
         if not options["images"] and not options["rejection"]:
             raise CommandError("Nothing to measure: give --images DIR (or, for the type model, --rejection).")
         version = self._version(options["type"], options["number"])
-        compared = [version] if options["alone"] else [version, *self._serving_beside(version)]
+        compared = [version, *self._beside(version, options["against"], alone=options["alone"])]
         folders = load_folders(options["images"])
         figures: dict[str, Any] = {"model": str(version), "folders": {}}
         try:
@@ -78,10 +85,7 @@ class Command(BaseCommand):
             self._evaluate_together(compared, folders, figures, save=not options["no_save"])
         if options["rejection"]:
             self._evaluate_rejection(model, figures, options["n"], options["seed"])
-        if options["json"]:
-            options["json"].write_text(
-                json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
+        curves.write_json(options["json"], figures, self.answer)
 
     def _version(self, slug: str, number: int | None) -> ModelVersion:
         versions = ModelVersion.objects.filter(slug=slug)
@@ -93,6 +97,13 @@ class Command(BaseCommand):
             wanted = f"{slug}/{number}" if number else f"serving version of {slug}"
             raise CommandError(f"There is no {wanted}. manage.py models lists what there is.")
         return version
+
+    def _beside(self, version: ModelVersion, number: int | None, *, alone: bool) -> list[ModelVersion]:
+        """The version to compare with: the one asked for, else the serving one, if it is another."""
+        if number is None:
+            return [] if alone else self._serving_beside(version)
+        other = self._version(version.slug, number)
+        return [] if other == version else [other]
 
     def _serving_beside(self, version: ModelVersion) -> list[ModelVersion]:
         """The serving version to compare with, if it is another one and loads."""
@@ -144,7 +155,7 @@ class Command(BaseCommand):
             f"{'stored' if save else 'not stored'}, data set {rows[0].dataset_hash[:12]}: "
             + ", ".join(f"{row.version} {row.right} of {row.n}" for row in rows)
         )
-        if save and len(rows) > 1:
+        if save and len(rows) > 1 and compared[1].state == ModelVersion.State.SERVING:
             verdict = judge(*compared)
             outcome = "it may be promoted" if verdict.passed else "not to be promoted"
             self.stdout.write(f"{outcome}: {verdict.line}")
