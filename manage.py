@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line: ``python manage.py help`` lists what there is."""
+"""The command line: ``python manage.py help`` lists what there is, by what one wants to do."""
 
 import os
 import sys
@@ -8,12 +8,15 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "captcha_site.settings")
     from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import execute_from_command_line
+
+    from captcha_site.command_line import CommandLine
 
     try:
-        execute_from_command_line(sys.argv)
+        CommandLine(sys.argv).execute()
     except ImproperlyConfigured as error:  # the line that says what to set, without the way to it
         sys.exit(f"{error}\nTo try the service on this machine, put DEBUG=1 into the file .env.")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from accounts.selectors import drifting_accounts
 
 MANIFEST = "manifest.json"
 PREFIX = "captcha-"
+Progress = Callable[[Iterable[tuple[str, Path]], int], Iterable[tuple[str, Path]]]
+"""Wraps so many files, each with its name in the archive, in a progress bar."""
 
 
 class BackupError(Exception):
@@ -41,7 +44,12 @@ def roots() -> dict[str, Path]:
     }
 
 
-def make(folder: Path) -> Path:
+def in_silence(items: Iterable[tuple[str, Path]], total: int) -> Iterable[tuple[str, Path]]:
+    """A progress that shows nothing."""
+    return items
+
+
+def make(folder: Path, *, progress: Progress = in_silence) -> Path:
     """Write a new archive into the folder and return its path. A half written one never has the final name.
 
     The database comes first: a file that was added since is in the archive without a row, and harms nobody.
@@ -53,9 +61,13 @@ def make(folder: Path) -> Path:
         partial = Path(work) / "partial"
         with tarfile.open(partial, "w") as archive:
             _add(archive, _dump(Path(work)), sums)
-            for name, root in roots().items():
-                for file in sorted(path for path in root.rglob("*") if path.is_file()):
-                    _add(archive, file, sums, f"files/{name}/{file.relative_to(root)}")
+            files = [
+                (f"files/{name}/{file.relative_to(root)}", file)
+                for name, root in roots().items()
+                for file in sorted(path for path in root.rglob("*") if path.is_file())
+            ]
+            for name, file in progress(files, len(files)):
+                _add(archive, file, sums, name)
             manifest = Path(work) / MANIFEST
             manifest.write_text(json.dumps({"database": connection.vendor, "sha256": sums}, indent=1))
             archive.add(manifest, MANIFEST)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 import time
 from collections import deque
 from typing import cast
@@ -19,7 +18,7 @@ from tqdm import tqdm
 from crawl import services
 from crawl.services import Beat
 from crawl.spiders.source import SourceSpider
-from jobs.progress import report
+from jobs.progress import report, watched
 
 SECONDS = 1.0
 LINES = 200
@@ -56,7 +55,7 @@ class Progress:
             initial=tally.kept,
             unit="image",
             desc=self._spider.run.source_slug,
-            disable=not sys.stderr.isatty(),
+            disable=not watched(),
         )
 
     @classmethod

@@ -11,7 +11,8 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
-from jobs.progress import report
+import jobs.progress
+from jobs.progress import is_quiet, report, watched
 from ml.recognition.datasets import IMAGE_SUFFIXES, DatasetError, Example, load_folder
 
 
@@ -49,7 +50,11 @@ def images_below(folders: Iterable[Path]) -> list[Path]:
 
 def progress(items: Iterable[Any], total: int) -> Iterable[Any]:
     """The items behind a progress bar, where somebody watches."""
-    return tqdm(items, total=total, unit="image", disable=not sys.stderr.isatty())
+    return jobs.progress.progress(items, total, unit="image")
+
+
+SHARES = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+"""How a bar of shares is written: what is left is guessed from what went by."""
 
 
 class TrainingBar:
@@ -60,11 +65,12 @@ class TrainingBar:
 
     def __init__(self, title: str, table: Path | None = None) -> None:
         self._table = table
-        self._bar = tqdm(total=1.0, desc=title, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}")
+        self._bar = tqdm(total=1.0, desc=title, bar_format=SHARES, disable=not watched())
 
     def __call__(self, share: float, line: str) -> None:
         self._bar.update(share - self._bar.n)
-        self._bar.write(f"{share:4.0%}  {line}", file=sys.stderr)
+        if not is_quiet():
+            self._bar.write(f"{share:4.0%}  {line}", file=sys.stderr)
         report(round(share * 100), 100, line, **self._figures())
 
     def _figures(self) -> dict[str, float]:

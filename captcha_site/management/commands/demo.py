@@ -3,16 +3,17 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 
 from accounts import credits
 from accounts.models import User
+from jobs.commands import TaskCommand
 
 DEMO_CREDITS = 1000
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = f"Create the users test/test with {DEMO_CREDITS} credits and admin/admin. Only with DEBUG on."
 
     def handle(self, *args: Any, **options: Any) -> None:

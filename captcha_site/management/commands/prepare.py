@@ -4,9 +4,9 @@ from datetime import time
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
 from django.db import connection
 
+from jobs.commands import TaskCommand
 from jobs.models import Schedule
 
 LOCK = 7_203_114
@@ -22,7 +22,7 @@ UPKEEP: list[tuple[str, dict[str, Any]]] = [
 """What is to be done by itself, where there is no schedule of the kind yet."""
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Migrate the database, register the shipped models and schedule the upkeep. It may run again at any "
         "time, and on several machines at once: one after the other does it."

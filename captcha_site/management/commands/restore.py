@@ -4,12 +4,13 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from captcha_site import backups
+from jobs.commands import TaskCommand
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = "Restore an archive of `backup`. Stop the service before, and start it with `prepare` after."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -21,4 +22,9 @@ class Command(BaseCommand):
             backups.restore(options["archive"], replace=options["replace"])
         except backups.BackupError as error:
             raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(
+                f"Not restored: {error}. Name an archive that `manage.py backup` wrote, in a folder with "
+                "room to unpack it."
+            ) from error
         self.stdout.write("Restored. Every balance is the sum of its entries.")

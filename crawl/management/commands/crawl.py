@@ -8,14 +8,15 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from crawl import services
 from crawl.errors import CrawlError
 from crawl.models import CaptchaSource, CrawlRun
+from jobs.commands import TaskCommand, add_json
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Collects captchas of a source that you own or are authorised to use into the labelling queue of its "
         "type. Ends with 0 when as many new images came as were asked for, else with 1; the report says why."
@@ -33,6 +34,7 @@ class Command(BaseCommand):
             action="store_true",
             help="go on with the last run if its process was killed or told to end, else begin one",
         )
+        add_json(parser)
         parser.add_argument("--by", default=getpass.getuser(), help="who starts it, for the trail")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -61,6 +63,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         ended, errors = process.crawl(run)
         self._report(ended, errors)
+        if options["json"]:
+            self.give(_facts(ended, errors))
         if ended.state != CrawlRun.State.COMPLETE or errors:
             sys.exit(1)
 
@@ -77,6 +81,21 @@ class Command(BaseCommand):
             self.stdout.write(f"  {errors} errors that nobody foresaw; the log has them (--verbosity 2)")
         if run.state != CrawlRun.State.COMPLETE:
             self.stdout.write(f"  manage.py crawl {run.source_slug} --resume brings the rest")
+
+
+def _facts(run: CrawlRun, errors: int) -> dict[str, Any]:
+    return {
+        "state": run.state,
+        "reason": run.reason,
+        "wanted": run.wanted,
+        "kept": run.kept,
+        "labelled": run.labelled,
+        "duplicates": run.duplicates,
+        "dropped": run.drops,
+        "requests": run.requests,
+        "seconds": round(run.seconds, 1),
+        "errors": errors,
+    }
 
 
 def _set_up_logging(*, quiet: bool) -> None:

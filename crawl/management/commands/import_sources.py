@@ -4,13 +4,14 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from crawl import sources
 from crawl.errors import SourceError
+from jobs.commands import TaskCommand
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = "Makes or changes the sources that a YAML file names, all or none; docs/crawling.md shows one."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

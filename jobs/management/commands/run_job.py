@@ -4,13 +4,14 @@ import signal
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
 from jobs.models import JobRun
 from jobs.running import run
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = "Takes one queued job up and runs it to its end. What is not queued is left alone."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

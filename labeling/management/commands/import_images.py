@@ -1,20 +1,22 @@
 """Take images from a folder, a zip or a table into the queue of a type."""
 
-import sys
 from argparse import ArgumentParser
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from jobs.commands import TaskCommand, add_json
+from jobs.progress import watched
 from labeling.importing import Options, Report, import_files, import_folder, import_zip
-from labeling.predictions import refresh_predictions
+from labeling.management.reading import read_waiting
 from labeling.tables import is_table
 from ml.models import CaptchaType
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Takes the images of a folder or zip into the labelling queue of a type; a table among them (CSV, "
         "JSONL, rec_gt.txt, Label Studio JSON) gives their labels. What cannot be taken is listed."
@@ -32,6 +34,7 @@ class Command(BaseCommand):
             help="the labels are known to be right: test images need no second reading, and check people",
         )
         parser.add_argument("--no-predictions", action="store_true", help="let no reader read the images now")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         captcha_type = CaptchaType.objects.filter(slug=options["type"]).first()
@@ -47,13 +50,15 @@ class Command(BaseCommand):
             f"{report.added} added, {report.duplicates} known already, {report.labelled} labelled, "
             f"{report.skipped_count} skipped"
         )
+        read = 0 if options["no_predictions"] else read_waiting(captcha_type)
         if not options["no_predictions"]:
-            read = refresh_predictions(captcha_type=captcha_type, limit=None)
             self.stdout.write(f"{read} read by the serving reader")
+        if options["json"]:
+            self.give(asdict(report) | {"read": read})
 
     def _import(self, captcha_type: CaptchaType, source: Path, options: dict[str, Any]) -> Report:
         chosen = Options(source=source.name, labelled=options["labelled"], trusted=options["trusted"])
-        bar = tqdm(unit="image", disable=not sys.stderr.isatty())
+        bar = tqdm(unit="image", disable=not watched())
 
         def progress(done: int, total: int) -> None:
             bar.total = total

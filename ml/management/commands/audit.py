@@ -4,8 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from jobs.commands import TaskCommand
 from ml.management import curves
 from ml.management.arguments import require_training
 from ml.recognition.audit.advice import FOR_OWNERS, advise, headline
@@ -22,7 +21,7 @@ USUAL_COUNTS = (25, 100)
 """Labels that somebody types in minutes; all there are come besides."""
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Measures what a captcha withstands: the general reader without a label, readers trained on a few "
         "labels, the time an answer takes, and what each defence in the image is worth; and says what to do. "
@@ -40,9 +39,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         curves.check_slug(options["type"])
-        quiet = options["json"] == curves.TO_STDOUT
-        if not quiet:
-            self.stdout.write(FOR_OWNERS)
+        self.stdout.write(FOR_OWNERS)
         with curves.plain_ends() as kept:
             examples, findings = curves.load(options["images"], self.stderr)
             start = starting_weights(options["start"])
@@ -63,9 +60,8 @@ class Command(BaseCommand):
                 "for_owners": FOR_OWNERS,
                 "findings": curves.finding_facts(findings),
             }
-            curves.write_json(options["json"], facts, self.stdout)
-        if not quiet:
-            self._tell(audit, page)
+            curves.write_json(options["json"], facts, self.answer)
+        self._tell(audit, page)
 
     def _measure(
         self, examples: list[Example], options: dict[str, Any], start: Path, kept: curves.Kept

@@ -1,12 +1,13 @@
 """Cross-validation: how well training does on images that it has not seen."""
 
-import json
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
+from ml.management import curves
 from ml.management.arguments import TrainingBar, load_folders, require_training
 from ml.models import TYPES_SLUG
 from ml.recognition.artifacts import TRAINED_ON_FILE, trained_on
@@ -16,7 +17,7 @@ from ml.recognition.synthesis.fonts import NoFonts
 from ml.training_runs import CannotTrain, starting_weights
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Trains once for each fold on the other folds and reads the fold with the result: every image "
         "is judged by a model that never saw it. Prints n, exact match and the 95 % Wilson interval."
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--minutes", type=float, help="for each fold; default as in train")
         parser.add_argument("--steps", type=int, help="this many steps instead, so that a run is repeatable")
         parser.add_argument("--seed", type=int, default=0, help="of the folds and of training")
-        parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+        curves.add_json_file(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["folds"] < 2:
@@ -57,9 +58,7 @@ class Command(BaseCommand):
             self.stdout.write(describe(figures))  # type: ignore[arg-type]
             if "value_right" in figures:
                 self.stdout.write(f"value right              {describe_interval(figures['value_right'])}")
-        if options["json"]:
-            text = json.dumps(figures, indent=1, ensure_ascii=False)
-            options["json"].write_text(text + "\n", encoding="utf-8")
+        curves.write_json(options["json"], figures, self.answer)
 
     def _figures(
         self,

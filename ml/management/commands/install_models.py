@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
 from ml.models import ModelVersion
 from ml.services import install_shipped_models
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = "Registers the shipped models and lets the newest serve. Changes nothing when run again."
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -4,8 +4,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
 from ml.management import curves
 from ml.management.arguments import require_training
 from ml.recognition.audit.curve import Curve, Point, Suspects
@@ -17,7 +18,7 @@ from ml.recognition.metrics import describe_interval
 from ml.training_runs import starting_weights
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Trains on more and more of the labelled images, tests on others that are set aside first, and says "
         "how many labels a goal takes. Reads every image with readers that never saw it and lists the labels "
@@ -51,9 +52,8 @@ class Command(BaseCommand):
             write_whole(page, html)
             facts = _facts(options["type"], examples, curve, forecast, suspects)
             facts["findings"] = curves.finding_facts(findings)
-            curves.write_json(options["json"], facts, self.stdout)
-        if options["json"] != curves.TO_STDOUT:
-            self._tell(forecast, suspects, reason, page)
+            curves.write_json(options["json"], facts, self.answer)
+        self._tell(forecast, suspects, reason, page)
 
     def _measure(
         self, examples: list[Example], options: dict[str, Any], start: Path | None, kept: curves.Kept
@@ -79,7 +79,7 @@ class Command(BaseCommand):
                 start=start,
                 results=results,
                 progress=bar.part(0),
-                report=lambda point: self._report(point, options),
+                report=self._report,
             )
             if options["no_suspects"]:
                 return curve, None, "Not looked for, as --no-suspects asked."
@@ -99,12 +99,11 @@ class Command(BaseCommand):
         finally:
             bar.close()
 
-    def _report(self, point: Point, options: dict[str, Any]) -> None:
-        if options["json"] != curves.TO_STDOUT:
-            self.stdout.write(
-                f"{point.labels:5d} labels: {describe_interval(point.exact_match)}, "
-                f"{point.seconds:.0f} s ({point.cpu_seconds:.0f} s CPU)"
-            )
+    def _report(self, point: Point) -> None:
+        self.stdout.write(
+            f"{point.labels:5d} labels: {describe_interval(point.exact_match)}, "
+            f"{point.seconds:.0f} s ({point.cpu_seconds:.0f} s CPU)"
+        )
 
     def _tell(self, forecast: Forecast, suspects: Suspects | None, reason: str, page: Path) -> None:
         self.stdout.write(forecast.line)

@@ -4,8 +4,9 @@ from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
 from ml.management.arguments import TrainingBar, load_folders, require_training
 from ml.models import GENERAL_SLUG
 from ml.recognition.synthesis.fonts import NoFonts
@@ -15,7 +16,7 @@ from ml.services import RegistryError
 from ml.training_runs import CannotTrain, register_if_below_a_root, starting_weights, training_folder
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Trains the general reader, from which every type's reader is tuned, on captchas that are drawn "
         "while it trains. Continues from earlier weights with --from. The result is a candidate."

@@ -3,13 +3,14 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
 from ml.models import ModelVersion, Promotion
 from ml.services import RegistryError, promote
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Lets a registered version serve if it beats the one that serves on a data set that both were "
         "evaluated on (manage.py evaluate). A reader brings the type model that knows its type, in one "

@@ -4,13 +4,14 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
 from ml.selectors import accuracy_of
 from ml.services import RegistryError, register_version
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = "Registers artifact folders (ARTIFACTS_ROOT/SLUG/NUMBER, as train writes them) as candidates."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -3,12 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
 from ml.services import RegistryError, roll_back
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = "Lets the version serve again that the present one replaced."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

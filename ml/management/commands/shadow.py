@@ -4,14 +4,15 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
 from ml.models import ModelVersion
 from ml.selectors import shadow_score
 from ml.services import RegistryError, forget_shadow_readings, start_shadow, stop_shadow
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Lets a version read SHADOW_PERCENT of the live traffic of its slug without answering: "
         "manage.py models shows how often it agrees. Workers begin within a second."

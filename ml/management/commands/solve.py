@@ -8,14 +8,16 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
+from jobs.progress import progress
 from ml import registry
 from ml.recognition.images import ImageError
 from ml.recognition.pipeline import Recognizer, Unsolvable
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = "Prints what captchas say, with type and confidence. Costs no credits."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -27,12 +29,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         recognizer = registry.recognizer(self._user_id(options["user"]))
         unread = 0
-        for image in options["images"]:
+        images: list[Path] = options["images"]
+        for image in progress(images, unit="image") if len(images) > 1 else images:
             result = self._read(recognizer, image, options["captcha_type"])
             unread += "error" in result
             self._print(result, as_json=options["json"])
         if unread:
-            raise CommandError(f"{unread} of {len(options['images'])} images were not read.")
+            raise CommandError(f"{unread} of {len(images)} images were not read.")
 
     def _user_id(self, username: str | None) -> int | None:
         if username is None:
@@ -57,11 +60,11 @@ class Command(BaseCommand):
 
     def _print(self, result: dict[str, Any], *, as_json: bool) -> None:
         if as_json:
-            self.stdout.write(json.dumps(result, ensure_ascii=False))
+            self.answer.write(json.dumps(result, ensure_ascii=False))
         elif "error" in result:
             self.stderr.write(f"{result['image']}: {result['error']}")
         else:
-            self.stdout.write(
+            self.answer.write(
                 f"{result['image']}: {result['answer']}  "
                 f"({result['captcha_type']}, confidence {result['confidence']:.3f})"
             )

@@ -7,8 +7,9 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from jobs.commands import TaskCommand
 from ml.management.arguments import TrainingBar, images_below, load_folders, require_training
 from ml.models import (
     RESERVED_SLUGS,
@@ -34,7 +35,7 @@ from ml.training_runs import (
 )
 
 
-class Command(BaseCommand):
+class Command(TaskCommand):
     help = (
         "Trains a reader for one type from a folder whose file names are the labels (2KXQE.jpeg, ABC__2.png) "
         "or that holds a labels.csv; with --types, the type model from one folder for each type. "
