@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,14 @@ def newest_curve(slug: str) -> KeptCurve | None:
     """The curve of a type whose last point is the newest; None where none was measured on this machine."""
     found = [curve for folder in root().glob("*/") if (curve := _read(folder, slug)) is not None]
     return max(found, key=lambda curve: curve.measured, default=None)
+
+
+def delete_curves(slug: str) -> None:
+    """Delete all that was measured of a type that is gone; its pages hold images of it."""
+    for folder in root().glob("*/"):
+        key = _json(folder / "key.json")
+        if isinstance(key, dict) and slug in (key.get("slug"), key.get("audit")):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read(folder: Path, slug: str) -> KeptCurve | None:

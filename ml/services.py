@@ -17,6 +17,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from ml.kept_curves import delete_curves
 from ml.models import (
     GENERAL_SLUG,
     TYPES_SLUG,
@@ -210,9 +211,10 @@ def roll_back(*, slug: str, reason: str, by: Any = None) -> ModelVersion:
 
 
 def delete_artifacts(slug: str) -> None:
-    """Delete the folders of a type that is gone, and the checkpoint of its last training."""
+    """Delete the folders of a type that is gone, the checkpoint of its last training, and its curves."""
     shutil.rmtree(root_of(ModelVersion.Origin.TRAINED) / slug, ignore_errors=True)
     checkpoint_of(slug).unlink(missing_ok=True)
+    delete_curves(slug)
 
 
 def record_evaluation(row: Evaluation, images: Sequence[JudgedImage]) -> Evaluation:

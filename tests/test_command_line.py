@@ -106,7 +106,7 @@ def test_bad_input_ends_with_one_line_that_says_what_is_wrong(
     "words",
     [
         ["check_ledger"], ["models"], ["prune"], ["settle_reports"], ["delete_kept_images"],
-        ["deliver_callbacks"], ["run_due_jobs"],
+        ["deliver_callbacks"], ["run_due_jobs"], ["settle_trainings"],
     ],
 )  # fmt: skip
 @pytest.mark.django_db

@@ -10,11 +10,12 @@ import pytest
 from ml.kept_curves import newest_curve
 from ml.recognition.audit.state import Results
 from ml.recognition.metrics import interval
+from ml.services import delete_artifacts
 
 
 @pytest.fixture(autouse=True)
 def _own_root(tmp_path: Path, settings: Any) -> None:
-    settings.CURVES_ROOT = tmp_path / "curves"
+    settings.CURVES_ROOT, settings.ARTIFACTS_ROOT = tmp_path / "curves", tmp_path / "trained"
 
 
 def keep(root: Path, slug: str, *points: tuple[int, int], dataset: str = "d" * 64, age: int = 0) -> Path:
@@ -54,3 +55,12 @@ def test_a_damaged_point_is_left_out(settings: Any, text: str) -> None:
     assert [point.labels for point in curve.points] == [25]
     (folder / "key.json").write_text(json.dumps(["shop"]))
     assert newest_curve("shop") is None
+
+
+def test_the_curves_of_a_deleted_type_go_with_it(settings: Any) -> None:
+    kept = keep(settings.CURVES_ROOT, "another", (25, 90))
+    gone = keep(settings.CURVES_ROOT, "shop", (25, 90))
+    (settings.CURVES_ROOT / "stray").mkdir()
+    delete_artifacts("shop")
+    assert kept.is_dir()
+    assert not gone.exists()

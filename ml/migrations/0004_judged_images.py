@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ml", "0002_evaluations_and_shadow"),
+        ("ml", "0003_type_without_alphabet"),
     ]
 
     operations = [
