@@ -14,6 +14,7 @@ from accounts import credits
 from accounts.models import LedgerEntry, User
 from jobs import services as jobs
 from jobs.interpreters import NoTrainingPython
+from jobs.models import JobRun
 from labeling import datasets, removal, training
 from labeling.models import Dataset
 from ml.models import CaptchaType, ModelVersion
@@ -75,7 +76,7 @@ def settle(placed: Training) -> bool:
 
     Of any number who do so at once, one does; the ledger refuses a second refund besides.
     """
-    run = placed.run
+    run = JobRun.objects.filter(pk=placed.run_id).first()  # as it is now; none: its time in the list is over
     if placed.state != State.UNDER_WAY or (run is not None and not run.ended):
         return False
     version = _version_of(placed)
@@ -97,7 +98,7 @@ def settle(placed: Training) -> bool:
 
 def settle_all(*, user: User | None = None) -> int:
     """Settle what has ended, of one user or of all; how many there were."""
-    under_way = Training.objects.filter(state=State.UNDER_WAY).select_related("run", "user__credit_account")
+    under_way = Training.objects.filter(state=State.UNDER_WAY).select_related("user__credit_account")
     return sum(settle(placed) for placed in (under_way if user is None else under_way.filter(user=user)))
 
 
