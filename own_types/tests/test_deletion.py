@@ -48,11 +48,11 @@ def served(ada: User, gate: CaptchaType, run_training: Callable[..., None]) -> C
 
 def test_the_page_asks_for_the_name_and_deletes_all(ada: User, eve: User, served: CaptchaType) -> None:
     browser, address = browser_of(ada), f"/accounts/types/{served.slug}/delete"
-    assert "40 images with 40 labels" in browser.get(address).content.decode()
+    assert "16 images with 16 labels" in browser.get(address).content.decode()
     answer = browser.post(address, {"name": "another"})
     assert answer.status_code == 400
     assert "This is not its name." in answer.content.decode()
-    assert len(files()) > 80
+    assert len(files()) > 32
     assert served.slug in registry.recognizer(ada.pk).readers
 
     assert browser.post(address, {"name": served.slug}).status_code == 302
@@ -113,7 +113,7 @@ def test_files_that_a_crash_left_go_with_the_next_job(
     with monkeypatch.context() as patch:
         patch.setattr(services, "clear_up", crash)
         services.delete_type(captcha_type=gate)
-    assert len(files()) == 40
+    assert len(files()) == 16
     call_command("settle_trainings")
     assert files() == []
 
@@ -153,8 +153,8 @@ def test_my_data_holds_images_texts_and_versions(ada: User, eve: User, served: C
         assert json.loads(archive.read("captcha_types_as_owner.jsonl"))["slug"] == served.slug
         images = [name for name in names if name.startswith(f"{folder}images/")]
         assert archive.read(images[0]).startswith(b"\x89PNG")
-    assert len(images) == 40
-    assert len(table) == 41
+    assert len(images) == 16
+    assert len(table) == 17
     assert {line.split(",")[0] for line in table[1:]} == {name.removeprefix(folder) for name in images}
     assert [one["version"] for one in versions] == [1]
 
@@ -163,4 +163,4 @@ def test_an_image_that_is_gone_keeps_nobody_from_their_data(ada: User, gate: Cap
     next(path for path in files() if path.suffix == ".png").unlink()
     exported = browser_of(ada).post("/accounts/data/export").getvalue()
     with zipfile.ZipFile(io.BytesIO(exported)) as archive:
-        assert sum("/images/" in name for name in archive.namelist()) == 39
+        assert sum("/images/" in name for name in archive.namelist()) == 15

@@ -44,10 +44,10 @@ def test_open_bring_train_promote_and_solve(ada: User, eve: User, run_training: 
     assert "0 images with a label are too few" in page_of(browser, slug)
 
     report = bring(ada, captcha_type)
-    assert (report["added"], report["labelled"], report["skipped"]) == (40, 40, [])
+    assert (report["added"], report["labelled"], report["skipped"]) == (16, 16, [])
     page = page_of(browser, slug)
-    assert "of 40 images; " in page
-    assert "60 more" in page
+    assert "of 16 images; " in page
+    assert "84 more" in page
     key = re.search(r'name="key" value="([0-9a-f-]{36})"', page)
     assert key is not None
     browser.post(f"/accounts/types/{slug}/train", {"key": key[1]})
