@@ -2,7 +2,9 @@
 
 from typing import Any
 
-import rest_framework_simplejwt.token_blacklist.admin  # noqa: F401 (what is unregistered below must be there)
+import django_otp.plugins.otp_static.admin  # what is unregistered below must be there
+import django_otp.plugins.otp_totp.admin  # noqa: F401
+import rest_framework_simplejwt.token_blacklist.admin  # noqa: F401
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -16,16 +18,19 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.timezone import localtime
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts import credits, selectors, services
+from accounts import credits, selectors, services, two_factor, verification
 from accounts.admin_forms import ChangeUserForm, CreditsForm, DeleteUserForm, NewPasswordForm, NewUserForm
 from accounts.admin_lists import LimitedPaginator
 from accounts.errors import AccountError
 from accounts.models import ApiKey, CreditAccount, LedgerEntry, User
 
-# Their pages show whole refresh tokens: whoever may look could log in as anybody. Registered by the import.
-admin.site.unregister((OutstandingToken, BlacklistedToken))
+# Their pages show whole refresh tokens and the secrets of second factors: whoever may look could log in as
+# anybody. Registered by the imports.
+admin.site.unregister((OutstandingToken, BlacklistedToken, StaticDevice, TOTPDevice))
 
 
 @admin.register(User)
@@ -41,9 +46,18 @@ class UserAdmin(DjangoUserAdmin):
     paginator = LimitedPaginator
     show_full_result_count = False
     actions = ("change_credits", "suspend", "reactivate")
-    readonly_fields = ("balance", "last_use", "ledger", "last_login", "date_joined", "time_updated")
+    readonly_fields = (
+        "email_verified",
+        "two_factor",
+        "balance",
+        "last_use",
+        "ledger",
+        "last_login",
+        "date_joined",
+        "time_updated",
+    )
     fieldsets = (
-        (None, {"fields": ("username", "email", "password")}),
+        (None, {"fields": ("username", "email", "email_verified", "password", "two_factor")}),
         ("Credits", {"fields": ("balance", "last_use", "ledger")}),
         ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Dates", {"fields": ("date_joined", "last_login", "time_updated")}),
@@ -67,6 +81,14 @@ class UserAdmin(DjangoUserAdmin):
     def last_use(self, user: User) -> str | None:
         moment = user.credit_account.last_charged
         return date_format(localtime(moment), "DATETIME_FORMAT") if moment else None
+
+    @admin.display(description="address confirmed", boolean=True)
+    def email_verified(self, user: User) -> bool:
+        return verification.is_verified(user)
+
+    @admin.display(description="second factor", boolean=True)
+    def two_factor(self, user: User) -> bool:
+        return two_factor.has_device(user)
 
     @admin.display(description="ledger")
     def ledger(self, user: User) -> str:

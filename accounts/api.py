@@ -53,8 +53,8 @@ class TokenView(TokenEndpoint):
         """An access token and the refresh token that renews it."""
         credentials = CredentialsSerializer(data=request.data)
         credentials.is_valid(raise_exception=True)
-        user = log_in(request=request._request, **credentials.validated_data)
-        return Response(tokens.token_pair(user=user))
+        entered = log_in(request=request._request, **credentials.validated_data)
+        return Response(tokens.token_pair(user=entered.user, by_code=entered.by_code))
 
 
 class TokenRefreshView(TokenEndpoint):

@@ -205,10 +205,13 @@ def grant(*, user: User, amount: int, reason: str, actor: str | User, reference:
 
 
 def open_account(*, user: User, gift: int) -> CreditAccount:
-    """Put the sign-up gift (0 for none) on the account of a new user."""
+    """Put the sign-up gift (0 for none) on the account. Raises AlreadyGranted where there was one."""
     account = user.credit_account
     if gift:
-        account.balance = _enter(account.pk, gift, LedgerEntry.Kind.GIFT).balance_after
+        try:
+            account.balance = _enter(account.pk, gift, LedgerEntry.Kind.GIFT).balance_after
+        except IntegrityError as error:
+            raise AlreadyGranted from error
     return account
 
 

@@ -1,24 +1,24 @@
 """Forms of the account's pages. What is wrong is said at the field; what was typed stays, passwords apart."""
 
-import threading
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib.auth import forms as auth_forms
 from django.contrib.auth.password_validation import password_validators_help_texts
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
-from django.db import connections
 from django.db.models.functions import Lower
 from django.http import HttpRequest
+from django_otp.models import Device
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from accounts import api_keys, services, terms
+from accounts import api_keys, mail, services, terms, two_factor, verification
 from accounts.errors import AccountError, DuplicateEmail, DuplicateUsername
 from accounts.models import User
 from accounts.serializers import NewApiKeySerializer
 
-SECONDS_BETWEEN_MAILS = 300
+Checked = TypeVar("Checked")
 
 
 class SignUpForm(forms.Form):
@@ -32,7 +32,7 @@ class SignUpForm(forms.Form):
     )
     email = forms.EmailField(
         label="E-mail address",
-        help_text="For a forgotten password, and for nothing else.",
+        help_text="To confirm the account and for a forgotten password; for nothing else.",
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
     password = forms.CharField(
@@ -119,23 +119,100 @@ class ApiKeyForm(forms.Form):
             return None
 
 
-class DeleteAccountForm(forms.Form):
-    password = forms.CharField(
-        label="Your password",
-        strip=False,
-        help_text="So that nobody deletes your account who merely found this page open.",
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-    )
-
+class PersonalForm(forms.Form):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
+
+
+class OwnPasswordForm(PersonalForm):
+    """For what nobody may do who merely found the page open."""
+
+    password = forms.CharField(
+        label="Your password",
+        strip=False,
+        help_text="So that nobody does this who merely found the page open.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
 
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
         if not self.user.check_password(password):
             raise ValidationError("This is not your password.")
         return password
+
+
+class ChangeEmailForm(OwnPasswordForm):
+    email = forms.EmailField(
+        label="New e-mail address",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+    field_order = ("email", "password")
+
+    def change(self) -> bool:
+        """Whether the address is taken now or, with VERIFY_EMAIL, once its link is opened."""
+        if not self.is_valid():
+            return False
+        try:
+            verification.change(user=self.user, email=self.cleaned_data["email"])
+        except DuplicateEmail as error:
+            self.add_error("email", str(error))
+            return False
+        return True
+
+
+class CodeForm(PersonalForm):
+    """A code of the second factor. ``status`` is that of the answer to the form as it was sent."""
+
+    code = forms.CharField(
+        max_length=20,
+        help_text="The six digits that your app shows now, or a back-up code.",
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "one-time-code",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                "size": "12",
+            }
+        ),
+    )
+
+    retry_after: int | None = None
+
+    @property
+    def status(self) -> int:
+        if self.retry_after is not None:
+            return 429
+        return 400 if self.errors else 200
+
+    def check(self) -> Device | None:
+        """The device that the code is of; None where it is wrong, which is then said."""
+        return self._said(lambda code: two_factor.check(user=self.user, code=code))
+
+    def _said(self, checked: Callable[[str], Checked]) -> Checked | None:
+        try:
+            return checked(self.cleaned_data["code"])
+        except two_factor.TooManyCodes as error:
+            self.retry_after = error.retry_after
+            self.add_error("code", str(error))
+        except two_factor.WrongCode as error:
+            self.add_error("code", str(error))
+        return None
+
+
+class SetUpForm(CodeForm, OwnPasswordForm):
+    """The first code of a new app."""
+
+    field_order = ("code", "password")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].help_text = "The six digits that your app shows now."
+
+    def take(self) -> tuple[TOTPDevice, list[str]] | None:
+        """The device that is in use now, and its back-up codes."""
+        return self._said(lambda code: two_factor.confirm(user=self.user, code=code))
 
 
 class _SavesPassword(auth_forms.SetPasswordForm):
@@ -153,11 +230,15 @@ class ChangePasswordForm(auth_forms.PasswordChangeForm, _SavesPassword):
 
 
 class ResetPasswordForm(_SavesPassword):
-    """After the mail's link: it opens log-in again too, where somebody else's guesses had closed it."""
+    """After the mail's link, which also shows whose address it is.
+
+    It opens log-in again too, where somebody else's guesses had closed it.
+    """
 
     def save(self, commit: bool = True) -> User:
         user = super().save(commit)
         services.forget_attempts(user=user)
+        verification.confirm_by_reset(user=user)
         return user
 
 
@@ -172,20 +253,13 @@ class ForgottenPasswordForm(auth_forms.PasswordResetForm):
         return [
             user
             for user in users
-            if user.has_usable_password() and cache.add(f"reset-mail.{user.pk}", 1, SECONDS_BETWEEN_MAILS)
+            if user.has_usable_password() and cache.add(f"reset-mail.{user.pk}", 1, mail.SECONDS_BETWEEN)
         ]
 
     def save(self, *args: Any, request: HttpRequest | None = None, **options: Any) -> None:
         if request is not None:
             options |= {"domain_override": request.get_host(), "use_https": request.is_secure()}
-        # No daemon: a server that is told to stop sends what it has promised.
-        threading.Thread(target=self._send, kwargs=options, name="reset-mail").start()
-
-    def _send(self, **options: Any) -> None:
-        try:
-            super().save(request=None, **options)
-        finally:
-            connections.close_all()
+        mail.send_later(super().save, request=None, **options)
 
 
 def _texts(messages: Any) -> list[str]:

@@ -132,6 +132,9 @@ class LedgerEntry(models.Model):
                 name="ledger_entry_refund_once",
                 condition=models.Q(kind="refund") & ~models.Q(reference=""),
             ),
+            models.UniqueConstraint(
+                fields=["account"], name="ledger_entry_gift_once", condition=models.Q(kind="gift")
+            ),
             models.CheckConstraint(
                 condition=models.Q(balance_after__gte=0), name="ledger_entry_balance_not_negative"
             ),
@@ -196,6 +199,38 @@ class Acceptance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} by {self.user}"
+
+
+class EmailVerification(models.Model):
+    """That an address is a person's own, or will be once the link of a mail was opened (``verification``)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="email_verifications")
+    email = models.EmailField("e-mail address")
+    sent = models.DateTimeField(null=True, help_text="The last mail with its link.")
+    verified = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"], name="email_verification_one_open", condition=models.Q(verified=None)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} of {self.user}"
+
+
+class GiftedMailbox(models.Model):
+    """That a mailbox brought its sign-up gift. It outlives the account, or each new one would get another."""
+
+    digest = models.CharField(max_length=64, primary_key=True, help_text="Keyed, of the address.")
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "gifted mailboxes"
+
+    def __str__(self) -> str:
+        return self.digest[:12]
 
 
 class LoginAddress(models.Model):

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from accounts import credits, services, tokens
+from accounts import credits, services, tokens, verification
 from accounts.authentication import UserRequest
 from accounts.errors import InvalidCredentials
 from accounts.login import log_in
@@ -57,10 +57,12 @@ class GetTokenView(APIView):
         query = _parsed(TokenLifespanSerializer, request.query_params)
         credentials = _parsed(CredentialsSerializer, request.data)
         try:
-            user = log_in(request=request._request, **credentials)
+            entered = log_in(request=request._request, **credentials)
         except InvalidCredentials as error:
             return Response({"detail": str(error)}, status=error.status, headers=error.headers)
-        token = tokens.access_token(user=user, hours=query.get("token_lifespan"))
+        token = tokens.access_token(
+            user=entered.user, hours=query.get("token_lifespan"), by_code=entered.by_code
+        )
         return Response({"access_token": token, "token_type": "bearer"})
 
 
@@ -77,12 +79,13 @@ class AddUserView(APIView):
         tags=["original"],
     )
     def post(self, request: Request) -> Response:
-        """A new user, with some credits to begin with."""
+        """A new user, with some credits to begin with: at once, or once a mailed link was opened."""
         body = _parsed(SignUpSerializer, request.data)
         try:
             user = services.register_user(**body)
         except DjangoValidationError as error:
             raise ValidationError(error.message_dict) from error
+        verification.send(user=user, base_url=request.build_absolute_uri("/"))
         return Response(SignedUpSerializer(user).data)
 
 

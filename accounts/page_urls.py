@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LoginView, LogoutView, PasswordResetDoneView
 from django.urls import path
 
-from accounts import views
+from accounts import email_views, two_factor_views, views
 from accounts.urls import RowIdConverter  # noqa: F401 (it registers itself with that module)
 
 urlpatterns = [
@@ -21,5 +21,14 @@ urlpatterns = [
     path("password/<uidb64>/<token>/", views.ResetPassword.as_view(), name="password_reset_confirm"),
     path("keys/", views.keys, name="api-key-pages"),
     path("keys/<row_id:pk>/revoke", views.revoke_key, name="revoke-api-key"),
+    path("email/", email_views.email, name="my-email"),
+    path("email/send", email_views.send_again, name="send-verification"),
+    path("email/confirm/<str:link>", email_views.confirm, name="confirm-email"),
+    path("two-factor/", two_factor_views.overview, name="two-factor"),
+    path("two-factor/begin", two_factor_views.begin, name="begin-two-factor"),
+    path("two-factor/confirm", two_factor_views.confirm, name="confirm-two-factor"),
+    path("two-factor/codes", two_factor_views.backup_codes, name="backup-codes"),
+    path("two-factor/remove", two_factor_views.remove, name="remove-two-factor"),
+    path("two-factor/code/", two_factor_views.give_code, name="give-code"),
     path("delete/", views.delete_account, name="delete-account"),
 ]

@@ -1,11 +1,12 @@
 """Who may call: somebody signed in, a key for what it is for, staff on other people's accounts."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework_simplejwt.tokens import Token
 
-from accounts import api_keys
+from accounts import api_keys, two_factor
 from accounts.models import ApiKey
 
 if TYPE_CHECKING:  # the views load the default permissions, which are here
@@ -27,7 +28,10 @@ class SignedIn(BasePermission):
 
 
 class StaffWith(BasePermission):
-    """Staff to whom the permission ``needed`` was given; superusers have every one."""
+    """Staff to whom the permission ``needed`` was given; superusers have every one.
+
+    Whoever has a second factor, or must have one, needs a token that was bought with its code.
+    """
 
     needed: str
     message = "Only an administrator may do this."
@@ -36,7 +40,15 @@ class StaffWith(BasePermission):
         user = request.user
         if isinstance(request.auth, ApiKey):
             api_keys.require(request.auth, None)
-        return bool(user and user.is_authenticated and user.is_staff and user.has_perm(self.needed))
+        if not (user and user.is_authenticated and user.is_staff and user.has_perm(self.needed)):
+            return False
+        if not _by_code(request.auth) and (two_factor.is_demanded(user) or two_factor.has_device(user)):
+            raise two_factor.SecondFactorMissing
+        return True
+
+
+def _by_code(token: Any) -> bool:
+    return isinstance(token, Token) and bool(token.get(two_factor.BY_CODE))
 
 
 class MayChangeCredits(StaffWith):

@@ -12,7 +12,7 @@ from django.db import models
 from accounts.models import LedgerEntry, User
 
 SECRET = frozenset(
-    {"password", "digest", "token", "jti", "claim", "body", "request_hash", "log", "host", "pid"}
+    {"password", "digest", "token", "jti", "claim", "body", "request_hash", "key", "log", "host", "pid"}
 )
 """Columns that would open something to whoever finds the file, or tell of the machines of the service."""
 README = """Each .jsonl file holds one JSON object a line. account.jsonl is your account, ledger_entries.jsonl

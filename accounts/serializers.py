@@ -17,6 +17,13 @@ class CredentialsSerializer(serializers.Serializer[None]):
     password = serializers.CharField(
         max_length=4096, trim_whitespace=False, write_only=True, style={"input_type": "password"}
     )
+    otp = serializers.CharField(
+        max_length=20,
+        required=False,
+        allow_blank=True,
+        write_only=True,
+        help_text="The code of the second factor, where the account has one.",
+    )
 
 
 class TokenLifespanSerializer(serializers.Serializer[None]):

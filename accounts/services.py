@@ -9,13 +9,13 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts import credits, departures, login_guard
+from accounts import credits, departures, login_guard, verification
 from accounts.errors import DuplicateEmail, DuplicateUsername, LastAdmin, OwnAccount
 from accounts.models import Acceptance, LoginBudget, User
 
 
 def register_user(*, username: str, email: str, password: str, accepted: str = "") -> User:
-    """A new user with the sign-up gift (SIGNUP_CREDITS) on the account.
+    """A new user; the sign-up gift (SIGNUP_CREDITS) is paid now, or with VERIFY_EMAIL by ``verification``.
 
     ``accepted`` is the version of the acceptable use policy that the person has accepted.
 
@@ -29,7 +29,10 @@ def register_user(*, username: str, email: str, password: str, accepted: str = "
     try:
         with transaction.atomic():
             user.save()
-            credits.open_account(user=user, gift=settings.SIGNUP_CREDITS)
+            if settings.VERIFY_EMAIL:
+                verification.begin(user=user, email=user.email)
+            else:
+                credits.open_account(user=user, gift=settings.SIGNUP_CREDITS)
             if accepted:
                 Acceptance.objects.create(user=user, version=accepted)
     except IntegrityError:  # another sign-up with the same name or address was a moment faster

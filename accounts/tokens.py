@@ -13,18 +13,24 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, UntypedTo
 
 from accounts.authentication import INVALID, user_of
 from accounts.models import User
+from accounts.two_factor import BY_CODE
 
 
-def access_token(*, user: User, hours: int | None = None) -> str:
-    """An access token alone, for ``hours`` (TOKEN_LIFESPAN_HOURS; at most TOKEN_LIFESPAN_MAX_HOURS)."""
+def access_token(*, user: User, hours: int | None = None, by_code: bool = False) -> str:
+    """An access token alone, for ``hours`` (TOKEN_LIFESPAN_HOURS; at most TOKEN_LIFESPAN_MAX_HOURS).
+
+    ``by_code`` is kept in the token: what staff alone may do asks for it (``permissions``).
+    """
     lifespan = min(hours or settings.TOKEN_LIFESPAN_HOURS, settings.TOKEN_LIFESPAN_MAX_HOURS)
     token = AccessToken.for_user(user)
+    token[BY_CODE] = by_code
     token.set_exp(lifetime=timedelta(hours=lifespan))
     return str(token)
 
 
-def token_pair(*, user: User) -> dict[str, str]:
+def token_pair(*, user: User, by_code: bool = False) -> dict[str, str]:
     refresh = RefreshToken.for_user(user)
+    refresh[BY_CODE] = by_code  # which its access tokens take over
     return {"access": str(refresh.access_token), "refresh": str(refresh)}
 
 
@@ -40,7 +46,7 @@ def refresh_pair(refresh_token: str) -> dict[str, str]:
         _, first_use = cast(tuple[BlacklistedToken, bool], refresh.blacklist())
         if not first_use:
             raise AuthenticationFailed(INVALID, code="token_not_valid")
-        return token_pair(user=user)
+        return token_pair(user=user, by_code=bool(refresh.get(BY_CODE)))
 
 
 def verify(token: str) -> None:

@@ -13,13 +13,13 @@ from django.urls import reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import api_keys, selectors, services, terms
+from accounts import api_keys, mail, selectors, services, terms, verification
 from accounts.errors import AccountError
 from accounts.forms import (
     ApiKeyForm,
     ChangePasswordForm,
-    DeleteAccountForm,
     ForgottenPasswordForm,
+    OwnPasswordForm,
     ResetPasswordForm,
     SignUpForm,
 )
@@ -37,7 +37,7 @@ def acceptable_use(request: HttpRequest) -> HttpResponse:
 @require_http_methods(GET_AND_POST)
 @never_cache
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """A new account; whoever made it is logged in."""
+    """A new account; whoever made it is logged in, and led on to what comes next."""
     if request.user.is_authenticated:
         return redirect("my-account")
     form = SignUpForm(request.POST or None)
@@ -47,11 +47,14 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         user = form.sign_up()
         if user is not None:
             login(request, user, backend="accounts.backends.AccountBackend")
+            if settings.VERIFY_EMAIL:
+                verification.send(user=user, base_url=request.build_absolute_uri("/"))
+                return redirect("my-email")
             messages.success(
                 request, f"Welcome, {user.username}. Take a sample, or bring a picture of yours."
             )
             return redirect("playground")
-    context = {"form": form, "gift": settings.SIGNUP_CREDITS}
+    context = {"form": form, "gift": settings.SIGNUP_CREDITS, "verify": settings.VERIFY_EMAIL}
     return render(request, "accounts/sign_up.html", context, status=400 if form.errors else 200)
 
 
@@ -73,7 +76,7 @@ class ForgottenPassword(auth_views.PasswordResetView):
     email_template_name = "accounts/reset_mail.txt"
     subject_template_name = "accounts/reset_mail_subject.txt"
     success_url = reverse_lazy("password_reset_done")
-    extra_context = {"mail_is_sent": settings.DEBUG or bool(settings.EMAIL_URL)}
+    extra_context = {"mail_is_sent": mail.is_sent}
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         refuse_too_many(request, "sign_up")
@@ -123,7 +126,7 @@ def revoke_key(request: HttpRequest, pk: int) -> HttpResponse:
 def delete_account(request: HttpRequest) -> HttpResponse:
     """Show what goes and what stays, and delete the account once the password was typed."""
     user = session_user(request)
-    form = DeleteAccountForm(request.POST if request.method == "POST" else None, user=user)
+    form = OwnPasswordForm(request.POST if request.method == "POST" else None, user=user)
     if request.method == "POST":
         refuse_too_many(request, "token")
         if form.is_valid():

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import personal_data
+from accounts import personal_data, verification
 from accounts.models import LedgerEntry
 from accounts.sessions import session_user
 from captcha_site.charts import stacked_bars
@@ -39,6 +39,8 @@ def my_account(request: HttpRequest) -> HttpResponse:
         "balance": balance,
         "low": balance <= settings.LOW_BALANCE,
         "price": settings.SOLVE_PRICE,
+        "unverified": settings.VERIFY_EMAIL and not verification.is_verified(user),
+        "gift": settings.SIGNUP_CREDITS,
         "days": DAYS,
         "solves": sum(row.solves for row in used.rows),
         "spent": used.charged,

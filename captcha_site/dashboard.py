@@ -79,7 +79,10 @@ def dashboard(user: Any) -> Dashboard:
         _crawls(shown)
     if user.is_superuser and not settings.DEBUG and not settings.EMAIL_URL:
         shown.needs.append(
-            Need("No mail can be sent: nobody can reset a password. Set EMAIL_URL.", reverse("admin:index"))
+            Need(
+                "No mail can be sent: nobody can reset a password or confirm an address. Set EMAIL_URL.",
+                reverse("admin:index"),
+            )
         )
     return shown
 

@@ -12,10 +12,14 @@ class Example:
     command: str
 
 
-def examples(*, base_url: str, sample_url: str, demo: bool) -> list[Example]:
-    """The commands for the service at ``base_url``, with the demo users' names where these may exist."""
+def examples(*, base_url: str, sample_url: str, demo: bool, otp: bool) -> list[Example]:
+    """The commands for the service at ``base_url``, with the demo users' names where these may exist.
+
+    ``otp``: whether admins log in with the code of a second factor.
+    """
     user, password = ("test", "test") if demo else ("YOUR_NAME", "YOUR_PASSWORD")
     admin, admin_password = ("admin", "admin") if demo else ("ADMIN_NAME", "ADMIN_PASSWORD")
+    code = " -F 'otp=CODE_OF_YOUR_APP'" if otp else ""
     bearer = '-H "Authorization: Bearer $TOKEN"'
     admin_bearer = '-H "Authorization: Bearer $ADMIN_TOKEN"'
     json = "-H 'Content-Type: application/json'"
@@ -43,7 +47,7 @@ def examples(*, base_url: str, sample_url: str, demo: bool) -> list[Example]:
         Example(
             "Get a token of an admin, for the two commands below",
             f"ADMIN_TOKEN=$(curl -sS '{base_url}/get_token' -F 'username={admin}' "
-            f"-F 'password={admin_password}' | {TOKEN_OF_ANSWER})",
+            f"-F 'password={admin_password}'{code} | {TOKEN_OF_ANSWER})",
         ),
         Example(
             "Add credits, or take them with a negative amount (admins only)",

@@ -12,10 +12,17 @@ from csp.middleware import CSPMiddleware
 from csp.utils import build_policy
 from django.conf import settings
 from django.contrib.auth import middleware as auth
+from django.contrib.auth.views import redirect_to_login
 from django.contrib.messages import middleware as messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.functional import cached_property
+from django_otp.middleware import OTPMiddleware
 
+from accounts import two_factor
+from accounts.models import User
 from captcha_site import problems
 
 WITHOUT_PAGES = (
@@ -44,6 +51,51 @@ class _ForPages(MiddlewareMixin):
 
 class AuthenticationMiddleware(_ForPages, auth.AuthenticationMiddleware):
     pass
+
+
+class OneTimeCodeMiddleware(OTPMiddleware):
+    """Knows whether the code of a second factor was given in this session."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if request.path_info.startswith(WITHOUT_PAGES):
+            return self.get_response(request)
+        return super().__call__(request)
+
+
+class SecondFactorMiddleware(_ForPages):
+    """Whichever door a session came in by: where there is a second factor, the password alone opens nothing.
+
+    It stands before every page instead of at each log-in: a door that is added later is behind it too.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path_info.startswith(self.open):
+            return None
+        user = request.user
+        if not isinstance(user, User) or user.is_verified():  # type: ignore[attr-defined]
+            return None
+        if two_factor.has_device(user):
+            return self._refused(request, "give-code", "The code of your second factor is needed.")
+        if two_factor.is_demanded(user) and not request.path_info.startswith(self.account):
+            return self._refused(request, "two-factor", "Staff need a second factor: set one up first.")
+        return None
+
+    def _refused(self, request: HttpRequest, page: str, why: str) -> HttpResponse:
+        """Led to the page where it is put right; a script's call gets the status that it knows."""
+        if "text/html" not in request.headers.get("Accept", ""):
+            return JsonResponse({"code": "session_expired", "detail": why}, status=401)
+        if request.method != "GET":
+            return redirect(page)
+        return redirect_to_login(request.get_full_path(), reverse(page))
+
+    @cached_property
+    def open(self) -> tuple[str, ...]:
+        """What needs no log-in by a session, and the way on or out."""
+        return (reverse("give-code"), reverse("logout"), "/api/", "/health_check", "/readyz", "/metrics")
+
+    @cached_property
+    def account(self) -> str:
+        return reverse("my-account")
 
 
 class MessageMiddleware(_ForPages, messages.MessageMiddleware):

@@ -50,6 +50,7 @@ TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 # The service
 
 SIGNUP_CREDITS = env.integer("SIGNUP_CREDITS", 10, minimum=0)
+VERIFY_EMAIL = env.boolean("VERIFY_EMAIL", not DEBUG)  # the gift is paid once the address is confirmed
 SOLVE_PRICE = env.integer("SOLVE_PRICE", 1, minimum=0)
 LOW_BALANCE = env.integer("LOW_BALANCE", 5, minimum=0)  # credits at which an account's page says so
 TOKEN_LIFESPAN_HOURS = env.integer("TOKEN_LIFESPAN_HOURS", 24, minimum=1)
@@ -134,6 +135,9 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "csp",
     "django_filters",
     "rest_framework",
@@ -151,6 +155,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "captcha_site.middleware.AuthenticationMiddleware",
+    "captcha_site.middleware.OneTimeCodeMiddleware",
+    "captcha_site.middleware.SecondFactorMiddleware",
     "captcha_site.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "captcha_site.middleware.DomainErrorMiddleware",
@@ -217,11 +223,14 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+# Staff reach nothing but their account until they have set up a second factor, and given its code.
+STAFF_NEEDS_TWO_FACTOR = env.boolean("STAFF_NEEDS_TWO_FACTOR", not DEBUG)
+OTP_TOTP_ISSUER = "Captcha Solving Service"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "my-account"
 LOGOUT_REDIRECT_URL = "home"
 
-# Mail is for resetting passwords: to the log, unless EMAIL_URL names a server.
+# Mail is for confirming addresses and resetting passwords: to the log, unless EMAIL_URL names a server.
 EMAIL_URL = env.text("EMAIL_URL")
 vars().update(environ.Env.email_url_config(EMAIL_URL or "consolemail://"))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "captcha-solving-service@localhost")

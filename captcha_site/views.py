@@ -82,6 +82,7 @@ def _examples(request: HttpRequest) -> list[Example]:
         base_url=request.build_absolute_uri("/").rstrip("/"),
         sample_url=request.build_absolute_uri(static(SAMPLES[0].path)),
         demo=settings.DEBUG,
+        otp=settings.STAFF_NEEDS_TWO_FACTOR,
     )
 
 

@@ -11,6 +11,7 @@ from django.core import mail
 from django.test import Client
 
 from accounts import api_keys, terms
+from accounts.mail import THREAD
 from accounts.models import Acceptance, ApiKey, CreditAccount, User
 from accounts.tests.conftest import PASSWORD, MakeUser
 from accounts.throttling import AddressThrottle
@@ -90,7 +91,7 @@ def ask_for_mail(address: str) -> str:
     """The page that is shown; the mail is sent by the time it returns."""
     answer = browser_of().post("/accounts/password/forgotten/", {"email": address}, follow=True)
     for thread in threading.enumerate():
-        if thread.name == "reset-mail":
+        if thread.name == THREAD:
             thread.join(timeout=60)
     return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", answer.content.decode())
 

@@ -57,7 +57,9 @@ def test_info_is_text_for_a_terminal_json_on_demand_and_a_page_for_browsers(clie
 
 def test_the_commands_are_valid_shell_and_name_the_demo_users_only_in_a_demo() -> None:
     for demo in (True, False):
-        shown = examples(base_url="http://localhost", sample_url="http://localhost/a.png", demo=demo)
+        shown = examples(
+            base_url="http://localhost", sample_url="http://localhost/a.png", demo=demo, otp=not demo
+        )
         commands = " ".join(example.command for example in shown)
         assert "curl" in shlex.split(commands)
         assert ("password=test" in commands) is demo
