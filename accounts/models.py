@@ -7,8 +7,11 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.contrib.auth.validators import ASCIIUsernameValidator
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models, transaction
 from django.db.models.functions import Lower
+
+from accounts.session_store import SessionStore
 
 
 class AccountUserManager(UserManager["User"]):
@@ -218,6 +221,29 @@ class EmailVerification(models.Model):
 
     def __str__(self) -> str:
         return f"{self.email} of {self.user}"
+
+
+class LoginSession(AbstractBaseSession):
+    """A browser's session, with whose it is once somebody has logged in (``session_store``)."""
+
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="login_sessions")
+    begun = models.DateTimeField(null=True)
+    address = models.GenericIPAddressField(null=True)
+    browser = models.CharField(max_length=100, blank=True)
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionStore]:
+        return SessionStore
+
+
+class TrainingConsent(models.Model):
+    """That a person lets models be trained on images that they reported. No row: they do not."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="training_consent")
+    given = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"by {self.user}"
 
 
 class GiftedMailbox(models.Model):

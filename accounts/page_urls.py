@@ -30,5 +30,8 @@ urlpatterns = [
     path("two-factor/codes", two_factor_views.backup_codes, name="backup-codes"),
     path("two-factor/remove", two_factor_views.remove, name="remove-two-factor"),
     path("two-factor/code/", two_factor_views.give_code, name="give-code"),
+    path("sessions/", views.sessions, name="my-sessions"),
+    path("sessions/end-others", views.end_other_sessions, name="end-other-sessions"),
+    path("sessions/<slug:handle>/end", views.end_session, name="end-session"),
     path("delete/", views.delete_account, name="delete-account"),
 ]

@@ -12,8 +12,12 @@ from django.db import models
 from accounts.models import LedgerEntry, User
 
 SECRET = frozenset(
-    {"password", "digest", "token", "jti", "claim", "body", "request_hash", "key", "log", "host", "pid"}
-)
+SECRET = frozenset(
+    {
+        "password", "digest", "token", "jti", "claim", "body", "request_hash", "key", "session_key",
+        "session_data", "log", "host", "pid",
+    }
+)  # fmt: skip
 """Columns that would open something to whoever finds the file, or tell of the machines of the service."""
 README = """Each .jsonl file holds one JSON object a line. account.jsonl is your account, ledger_entries.jsonl
 every change of your balance; the others are named after what they hold. Folders hold files of yours.

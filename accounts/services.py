@@ -77,6 +77,7 @@ def change_password(*, user: User, password: str) -> None:
     user.set_password(password)
     user.save(update_fields=["password", "time_updated"])
     OutstandingToken.objects.filter(user=user).delete()
+    user.login_sessions.all().delete()
 
 
 def forget_attempts(*, user: User) -> None:

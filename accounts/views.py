@@ -13,7 +13,7 @@ from django.urls import reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import api_keys, mail, selectors, services, terms, verification
+from accounts import api_keys, mail, own_sessions, selectors, services, terms, verification
 from accounts.errors import AccountError
 from accounts.forms import (
     ApiKeyForm,
@@ -118,6 +118,31 @@ def revoke_key(request: HttpRequest, pk: int) -> HttpResponse:
     api_keys.revoke(user=session_user(request), key_id=pk)
     messages.success(request, "The key is revoked: it is worth nothing from now on.")
     return redirect("api-key-pages")
+
+
+@require_safe
+@login_required
+@never_cache
+def sessions(request: HttpRequest) -> HttpResponse:
+    """The own log-ins by browser."""
+    shown = own_sessions.of(session_user(request), this=request.session.session_key)
+    return render(request, "accounts/sessions.html", {"sessions": shown})
+
+
+@require_POST
+@login_required
+def end_session(request: HttpRequest, handle: str) -> HttpResponse:
+    own_sessions.end(user=session_user(request), handle=handle)
+    messages.success(request, "That log-in has ended.")
+    return redirect("my-sessions")
+
+
+@require_POST
+@login_required
+def end_other_sessions(request: HttpRequest) -> HttpResponse:
+    number = own_sessions.end_others(user=session_user(request), this=request.session.session_key)
+    messages.success(request, f"Other log-ins that have ended: {number}.")
+    return redirect("my-sessions")
 
 
 @require_http_methods(GET_AND_POST)

@@ -5,14 +5,16 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import FileResponse, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import personal_data, verification
+from accounts import consent, personal_data, verification
 from accounts.models import LedgerEntry
 from accounts.sessions import session_user
 from captcha_site.charts import stacked_bars
@@ -59,7 +61,22 @@ def my_account(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def my_data(request: HttpRequest) -> HttpResponse:
-    return render(request, "account/my_data.html")
+    return render(request, "account/my_data.html", {"consent": consent.is_given(session_user(request))})
+
+
+@require_POST
+@login_required
+def change_consent(request: HttpRequest) -> HttpResponse:
+    """Whether models may be trained on the images that this person reported, before and from now on."""
+    user = session_user(request)
+    with transaction.atomic():
+        if request.POST.get("consent") == "yes":
+            consent.give(user=user)
+        else:
+            consent.withdraw(user=user)
+        reports.apply_consent(user)
+    messages.success(request, "Kept, and valid from the next data set on.")
+    return redirect("my-data")
 
 
 @require_POST

@@ -11,6 +11,7 @@ from csp.constants import HEADER
 from csp.middleware import CSPMiddleware
 from csp.utils import build_policy
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth import middleware as auth
 from django.contrib.auth.views import redirect_to_login
 from django.contrib.messages import middleware as messages
@@ -21,7 +22,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import cached_property
 from django_otp.middleware import OTPMiddleware
 
-from accounts import two_factor
+from accounts import own_sessions, two_factor
 from accounts.models import User
 from captcha_site import problems
 
@@ -60,6 +61,24 @@ class OneTimeCodeMiddleware(OTPMiddleware):
         if request.path_info.startswith(WITHOUT_PAGES):
             return self.get_response(request)
         return super().__call__(request)
+
+
+class LogInNoteMiddleware(_ForPages):
+    """Keeps with a session when and from where it was logged in, whichever door it came in by."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if request.path_info.startswith(WITHOUT_PAGES):
+            return self.pass_by(request)
+        before = self._user_of(request)
+        response = self.get_response(request)
+        if self._user_of(request) not in (before, None):
+            own_sessions.note(request)
+        return response
+
+    def _user_of(self, request: HttpRequest) -> str | None:
+        # Nothing is loaded, and no answer depends on a cookie, where there is no session yet.
+        known = settings.SESSION_COOKIE_NAME in request.COOKIES or request.session.accessed
+        return request.session.get(SESSION_KEY) if known else None
 
 
 class SecondFactorMiddleware(_ForPages):

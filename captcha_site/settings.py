@@ -155,6 +155,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "captcha_site.middleware.AuthenticationMiddleware",
+    "captcha_site.middleware.LogInNoteMiddleware",
     "captcha_site.middleware.OneTimeCodeMiddleware",
     "captcha_site.middleware.SecondFactorMiddleware",
     "captcha_site.middleware.MessageMiddleware",
@@ -329,6 +330,7 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+SESSION_ENGINE = "accounts.session_store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"

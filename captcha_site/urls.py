@@ -17,6 +17,7 @@ urlpatterns = [
     path("", include("solving.page_urls")),
     path("accounts/", account_pages.my_account, name="my-account"),
     path("accounts/data/", account_pages.my_data, name="my-data"),
+    path("accounts/data/consent", account_pages.change_consent, name="change-consent"),
     path("accounts/data/export", account_pages.export_my_data, name="export-my-data"),
     path("accounts/types/", include("own_types.page_urls")),
     path("accounts/", include("accounts.page_urls")),

@@ -22,6 +22,7 @@ from django.db.models import Count, Max, Q, Sum
 from django.utils import timezone
 
 from labeling.models import Dataset, Label, Mode, Sample, Split
+from labeling.reports import for_training
 from labeling.rules import LabelRules
 from labeling.splits import join_twins
 from ml.models import CaptchaType
@@ -193,7 +194,8 @@ def _agreement(captcha_type: CaptchaType) -> dict[str, int]:
 
 
 def _agreed(captcha_type: CaptchaType) -> Any:
-    return Sample.objects.filter(captcha_type=captcha_type, status=Sample.Status.AGREED).order_by("sha256")
+    agreed = Sample.objects.filter(captcha_type=captcha_type, status=Sample.Status.AGREED)
+    return for_training(agreed).order_by("sha256")
 
 
 def _join_all_twins(captcha_type: CaptchaType) -> None:

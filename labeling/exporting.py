@@ -10,6 +10,7 @@ from typing import IO
 
 from labeling import tables
 from labeling.models import Sample
+from labeling.reports import for_training
 from ml.models import CaptchaType
 
 _FORBIDDEN = str.maketrans(dict.fromkeys('/\\:*"<>|\0', "_"))
@@ -44,13 +45,13 @@ FORMATS = {
 
 
 def export(*, captcha_type: CaptchaType, to: Format, stream: IO[bytes]) -> int:
-    """Write the labels to `stream`; how many. With images, only those that have a text."""
+    """Write the labels to `stream`; how many. With images, only those that have a text and may train."""
     samples = Sample.objects.filter(captcha_type=captcha_type).order_by("pk")
     if not to.images:
         rows = [_row(sample, filename_of(sample)) for sample in samples.iterator()]
         stream.write(tables.write(to.table, rows))
         return len(rows)
-    samples = samples.filter(status=Sample.Status.AGREED)
+    samples = for_training(samples.filter(status=Sample.Status.AGREED))
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:  # images are compressed already
         rows = list(_with_images(archive, samples.iterator(), to.folder))
         archive.writestr(to.table, tables.write(to.table, rows))

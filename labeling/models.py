@@ -212,6 +212,7 @@ class Report(models.Model):
     reference = models.CharField(max_length=100, db_index=True, help_text="The caller's name for the report.")
     read = models.CharField(max_length=MAX_TEXT, blank=True, help_text="What the service answered.")
     correction = models.CharField(max_length=MAX_TEXT, blank=True, help_text="What the customer read.")
+    may_train = models.BooleanField(default=False, help_text="The customer lets models be trained on it.")
     created = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -6,8 +6,10 @@ Labelling knows nothing of who asks: `reference` is the caller's name for a repo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from labeling.errors import LabelingError
 from labeling.importing import add_image
@@ -31,7 +33,13 @@ class CannotReport(LabelingError):
 
 
 def add_reported(
-    *, type_slug: str, image_bytes: bytes, read: str, correction: str | None, reference: str
+    *,
+    type_slug: str,
+    image_bytes: bytes,
+    read: str,
+    correction: str | None,
+    reference: str,
+    may_train: bool = False,
 ) -> Sample:
     """Put the image of an answer that was called wrong into the queue. The same report twice changes nothing.
 
@@ -42,6 +50,7 @@ def add_reported(
         read: what the service answered.
         correction: what the customer read there, if they said.
         reference: the caller's name for this report, at most 100 characters.
+        may_train: whether its customer lets models be trained on it. People read it either way.
 
     Raises:
         CannotReport: no such type.
@@ -58,16 +67,31 @@ def add_reported(
     sample, _ = add_image(
         captcha_type=captcha_type, data=image_bytes, name="", source=SOURCE, split=Split.TRAIN
     )
-    told = {"read": read[:MAX_TEXT], "correction": (correction or "").strip()[:MAX_TEXT]}
+    told: dict[str, Any] = {"read": read[:MAX_TEXT], "correction": (correction or "").strip()[:MAX_TEXT]}
     with transaction.atomic():
         sample = Sample.objects.select_for_update(of=("self",)).get(pk=sample.pk)
-        Report.objects.get_or_create(sample=sample, reference=reference, defaults=told)
+        Report.objects.get_or_create(
+            sample=sample, reference=reference, defaults=told | {"may_train": may_train}
+        )
         first = Sample.objects.filter(pk=sample.pk, reported=False).update(reported=True)
         doubtful = sample.status == Sample.Status.AGREED and not sample.trusted
         if first and doubtful and sample.text != told["correction"]:
             reopen(sample=sample)
     sample.refresh_from_db()
     return sample
+
+
+def let_train(references: Iterable[str], *, allowed: bool) -> None:
+    """What their customer says of these reports' images from now on; frozen data sets stay as they are."""
+    asked = list(references)
+    for start in range(0, len(asked), AT_ONCE):
+        Report.objects.filter(reference__in=asked[start : start + AT_ONCE]).update(may_train=allowed)
+
+
+def for_training(samples: QuerySet[Sample]) -> QuerySet[Sample]:
+    """Without images that came by reports alone and whose customers have not agreed to it."""
+    agreed = Report.objects.filter(sample=OuterRef("pk"), may_train=True)
+    return samples.exclude(Q(source=SOURCE) & ~Exists(agreed))
 
 
 def decided(references: Iterable[str]) -> dict[str, str | None]:

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from accounts import credits
+from accounts import consent, credits
 from accounts.models import CreditAccount, User
 from labeling import reports as labelling
 from ml import services as models
@@ -89,6 +89,13 @@ def standing(user: User) -> Standing:
         rejected=Count("pk", filter=Q(state=State.REJECTED)),
     )
     return Standing(**counted)
+
+
+def apply_consent(user: User) -> None:
+    """Let what the user says of training count for the images that they have reported before."""
+    reported = SolveReport.objects.filter(user=user, verdict=Verdict.INCORRECT, by_hand=False)
+    references = [f"solve {pk}" for pk in reported.values_list("pk", flat=True)]
+    labelling.let_train(references, allowed=consent.is_given(user))
 
 
 def settle_reports() -> Counter[str]:
@@ -196,6 +203,7 @@ def _put_before_people(report: SolveReport, image: bytes) -> None:
             read=solve.text,
             correction=report.correction or None,
             reference=_reference(solve),
+            may_train=consent.is_given(report.user) if report.user else False,
         )
     except (labelling.CannotReport, ImageError):  # labelling takes smaller images than solving
         report.by_hand = True

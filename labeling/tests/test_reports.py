@@ -1,13 +1,17 @@
 """Answers that customers called wrong: who reads them, in which order, and what the caller learns."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from labeling.datasets import freeze, read_manifest
+from labeling.exporting import FORMATS, export
 from labeling.importing import add_image
 from labeling.models import Label, Mode, Report, Sample
-from labeling.reports import CannotReport, add_reported, decided
+from labeling.reports import CannotReport, add_reported, decided, let_train
 from labeling.services import resolve
 from labeling.tests.conftest import Page, drawn
 from ml.models import CaptchaType
@@ -136,3 +140,36 @@ def test_what_the_customer_read_is_told_to_those_who_do_not_read_blind(
 def test_a_managers_word_decides_too(report: Callable[..., Sample], boss: Any) -> None:
     resolve(sample=report(), person=boss, text="AC")
     assert decided(["solve 1"]) == {"solve 1": "AC"}
+
+
+def test_nobody_trains_on_it_until_its_customer_allows_it(
+    report: Callable[..., Sample],
+    page: OpenPage,
+    ada: Any,
+    captcha_type: CaptchaType,
+    settings: Any,
+    tmp_path: Any,
+) -> None:
+    settings.DATASETS_ROOT = tmp_path
+    own = add_image(captcha_type=captcha_type, data=drawn("XY"), name="", source="a crawl")[0]
+    resolve(sample=own, person=ada, text="XY")
+    both = report("solve 1", data=drawn("AC"))
+    report("solve 2", data=drawn("AC"))
+    resolve(sample=both, person=ada, text="AC")
+
+    def held() -> list[str]:
+        frozen, _ = freeze(captcha_type=captcha_type)
+        exported = io.BytesIO()
+        export(captcha_type=captcha_type, to=FORMATS["folder"], stream=exported)
+        names = [name for name in zipfile.ZipFile(exported).namelist() if name != "labels.csv"]
+        texts = sorted(entry.text for entry in read_manifest(frozen))
+        assert sorted(name.partition("__")[0] for name in names) == texts
+        return texts
+
+    assert held() == ["XY"]
+    let_train(["solve 2"], allowed=True)
+    assert held() == ["AC", "XY"]
+    let_train(["solve 2"], allowed=False)
+    assert held() == ["XY"]
+    report("solve 3", data=drawn("XY"))  # an image that was here before anybody reported it
+    assert held() == ["XY"]

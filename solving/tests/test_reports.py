@@ -231,3 +231,17 @@ def test_reports_and_settlements_at_once_pay_back_once(user: User) -> None:
     settled = at_once(4, lambda n: reports.settle_reports())
     assert sum(counts["confirmed"] for counts in settled) == 1
     assert (refunds(user), credits.balance(user)) == ([(1, f"report {solve_id}")], 10)
+
+
+def test_its_image_is_trained_on_with_leave_alone(caller: Caller, user: User) -> None:
+    first = solved(caller)
+    report(caller, first)
+    assert not LabellersReport.objects.get().may_train
+    page = Client(headers={"Accept": "text/html"})
+    page.force_login(user, backend="accounts.backends.AccountBackend")
+    page.post("/accounts/data/consent", {"consent": "yes"})
+    report(caller, solved(caller, TYPE_B))
+    assert LabellersReport.objects.filter(may_train=True).count() == 2  # before and after it was said
+    assert "Withdraw it" in page.get("/accounts/data/").content.decode()
+    page.post("/accounts/data/consent", {"consent": "no"})
+    assert not LabellersReport.objects.filter(may_train=True).exists()
