@@ -12,7 +12,6 @@ from django.db import models
 from accounts.models import LedgerEntry, User
 
 SECRET = frozenset(
-SECRET = frozenset(
     {
         "password", "digest", "token", "jti", "claim", "body", "request_hash", "key", "session_key",
         "session_data", "log", "host", "pid",

@@ -95,7 +95,7 @@ class SecondFactorMiddleware(_ForPages):
             return None
         if two_factor.has_device(user):
             return self._refused(request, "give-code", "The code of your second factor is needed.")
-        if two_factor.is_demanded(user) and not request.path_info.startswith(self.account):
+        if two_factor.is_demanded(user) and not self._is_own_account(request.path_info):
             return self._refused(request, "two-factor", "Staff need a second factor: set one up first.")
         return None
 
@@ -112,9 +112,9 @@ class SecondFactorMiddleware(_ForPages):
         """What needs no log-in by a session, and the way on or out."""
         return (reverse("give-code"), reverse("logout"), "/api/", "/health_check", "/readyz", "/metrics")
 
-    @cached_property
-    def account(self) -> str:
-        return reverse("my-account")
+    def _is_own_account(self, path: str) -> bool:
+        """Private types lie below the account too, and staff see those of other people there."""
+        return path.startswith(reverse("my-account")) and not path.startswith(reverse("own-types"))
 
 
 class MessageMiddleware(_ForPages, messages.MessageMiddleware):

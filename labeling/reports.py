@@ -89,9 +89,12 @@ def let_train(references: Iterable[str], *, allowed: bool) -> None:
 
 
 def for_training(samples: QuerySet[Sample]) -> QuerySet[Sample]:
-    """Without images that came by reports alone and whose customers have not agreed to it."""
+    """Without images that came by reports alone and whose customers have not agreed to it.
+
+    A private type is trained for its owner, who alone reports on it: there it is what they report for.
+    """
     agreed = Report.objects.filter(sample=OuterRef("pk"), may_train=True)
-    return samples.exclude(Q(source=SOURCE) & ~Exists(agreed))
+    return samples.exclude(Q(captcha_type__owner=None, source=SOURCE) & ~Exists(agreed))
 
 
 def decided(references: Iterable[str]) -> dict[str, str | None]:

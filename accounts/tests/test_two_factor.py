@@ -245,7 +245,7 @@ class TestStaffMustHaveOne:
 
     def test_staff_without_one_reach_their_account_alone(self, root: User) -> None:
         client = browser_of(root)
-        for path in ("/admin/", "/admin/accounts/user/", "/labeling/", "/types/", "/playground"):
+        for path in ("/admin/", "/admin/accounts/user/", "/labeling/", "/accounts/types/", "/playground"):
             assert client.get(path)["Location"] == f"/accounts/two-factor/?next={path}"
         assert client.post("/admin/accounts/user/add/")["Location"] == "/accounts/two-factor/"
         assert "Staff need one here" in client.get("/accounts/two-factor/").content.decode()

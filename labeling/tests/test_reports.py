@@ -151,10 +151,11 @@ def test_nobody_trains_on_it_until_its_customer_allows_it(
     tmp_path: Any,
 ) -> None:
     settings.DATASETS_ROOT = tmp_path
-    own = add_image(captcha_type=captcha_type, data=drawn("XY"), name="", source="a crawl")[0]
+    known, new = drawn("XY"), drawn("AC")
+    own = add_image(captcha_type=captcha_type, data=known, name="", source="a crawl")[0]
     resolve(sample=own, person=ada, text="XY")
-    both = report("solve 1", data=drawn("AC"))
-    report("solve 2", data=drawn("AC"))
+    both = report("solve 1", data=new)
+    report("solve 2", data=new)
     resolve(sample=both, person=ada, text="AC")
 
     def held() -> list[str]:
@@ -171,5 +172,8 @@ def test_nobody_trains_on_it_until_its_customer_allows_it(
     assert held() == ["AC", "XY"]
     let_train(["solve 2"], allowed=False)
     assert held() == ["XY"]
-    report("solve 3", data=drawn("XY"))  # an image that was here before anybody reported it
+    report("solve 3", data=known, correction="XY")  # an image that was here before anybody reported it
     assert held() == ["XY"]
+    captcha_type.owner = ada  # who alone reports on it, and for whom it is trained
+    captcha_type.save()
+    assert held() == ["AC", "XY"]
