@@ -194,3 +194,44 @@ def _answer(url: str, process: subprocess.Popen[str]) -> str:
             time.sleep(0.1)
     process.terminate()
     raise AssertionError(f"{url} does not answer: {process.communicate()[1][-2000:]}")
+
+
+CLUSTER: list[dict[str, Any]] = yaml.safe_load((ROOT / "deploy/kubernetes/captcha.yml").read_text())["items"]
+PODS = {
+    item["metadata"]["name"]: item["spec"]["template"]["spec"]
+    for item in CLUSTER
+    if item["kind"] in ("Deployment", "Job")
+}
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_a_pod_runs_without_root_and_writes_into_its_volumes_alone(name: str) -> None:
+    pod = PODS[name]
+    assert pod["securityContext"]["runAsUser"] == 10001
+    assert pod["automountServiceAccountToken"] is False
+    (container,) = pod["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["resources"]["limits"]["memory"]
+    volumes = {volume["name"] for volume in pod["volumes"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_a_pod_runs_what_the_compose_file_runs(name: str) -> None:
+    (container,) = PODS[name]["containers"]
+    service = SERVICES[name]
+    assert container["image"] == service["image"]
+    assert set(container.get("command", ["bin/serve"])) >= set(service.get("command", ["bin/serve"]))
+    documented = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert {variable["name"] for variable in container["env"]} <= documented
+
+
+def test_a_web_pod_gets_requests_while_it_is_ready() -> None:
+    (container,) = PODS["web"]["containers"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert PODS["web"]["terminationGracePeriodSeconds"] >= 25  # bin/serve waits 5, gunicorn 20
+    selected = {
+        item["kind"]: item["spec"].get("selector") for item in CLUSTER if item["metadata"]["name"] == "web"
+    }
+    assert selected["Service"] == selected["Deployment"]["matchLabels"]
