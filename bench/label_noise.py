@@ -35,6 +35,7 @@ from ml.recognition.training.learning_curve import train_and_open  # noqa: E402
 from ml.recognition.training.suspects import find_suspects  # noqa: E402
 from ml.recognition.training.tuning import TrainConfig  # noqa: E402
 
+GENERAL = max((ROOT / "ml" / "artifacts" / "general").iterdir(), key=lambda path: int(path.name))
 STATE = ROOT / "var" / "bench-label-noise"
 ALPHABET = "2346789ABCDEFGHJKMNPQRTUVWXYZ"
 DRAWN_WITH = ("rotation", "lines", "colour")
@@ -50,9 +51,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="repetitions with other labels made wrong")
     parser.add_argument("--folds", type=int, default=5, help="readers that look for suspects; 0 for none")
     parser.add_argument("--steps", type=int, help="of each training; default: as train does")
-    parser.add_argument(
-        "--from", dest="start", type=Path, default=ROOT / "ml" / "artifacts" / "general" / "1"
-    )
+    parser.add_argument("--from", dest="start", type=Path, default=GENERAL)
     options = parser.parse_args()
 
     examples = load_folder(options.images or drawn(options.labels + options.test))

@@ -32,8 +32,8 @@ _SPREAD = 0.3
 
 _CALIBRATION_IMAGES = 256
 _CONFUSIONS_KEPT = 40
-# One reading that is altogether wrong must not decide the temperature.
-_LEAST_LIKELIHOOD = 1e-4
+# One reading that is surely wrong, or one wrong label, must not outweigh what is expected.
+_LEAST_LIKELIHOOD = 1e-2
 
 Spec = TypeVar("Spec", ReaderSpec, TypesSpec)
 
