@@ -14,6 +14,7 @@ from labeling.models import Sample, Split
 from ml.models import CaptchaType, Evaluation, ModelVersion
 from ml.recognition.datasets import Example
 from ml.recognition.label_checks import NOTE, Finding, check_labels, errors
+from ml.recognition.metrics import Confusion, confusions
 from ml.selectors import Accuracy, accuracy_of
 from own_types.models import Training
 
@@ -38,12 +39,13 @@ class Labels:
 
 @dataclass(frozen=True)
 class Figures:
-    """How well one version reads images that it has not seen."""
+    """How well one version reads what it has not seen; `confusions` are of the images of `confused_on`."""
 
     version: ModelVersion
     evaluation: Evaluation | None
     stated: Accuracy | None
-    confusions: list[dict[str, Any]]
+    confused_on: str
+    confusions: list[Confusion]
 
 
 def types_of(user: Any) -> QuerySet[CaptchaType]:
@@ -109,13 +111,15 @@ def figures_of(captcha_type: CaptchaType) -> list[Figures]:
 
 def _figures(version: ModelVersion) -> Figures:
     stated = accuracy_of(version.metrics)
-    part = version.metrics.get(stated.measured_on, {}) if stated else {}
-    return Figures(
-        version=version,
-        evaluation=version.evaluations.order_by("-created", "-id").first(),
-        stated=stated,
-        confusions=list(part.get("confusions", []))[:CONFUSIONS],
-    )
+    evaluation = version.evaluations.order_by("-created", "-id").first()
+    if evaluation is not None and evaluation.images.exists():
+        wrong = evaluation.images.filter(right=False).values_list("truth", "read")
+        found = confusions((truth, read or None) for truth, read in wrong)
+        confused_on = f"the {evaluation.n} images that it has not seen"
+    else:
+        found = version.metrics.get(stated.measured_on, {}).get("confusions", []) if stated else []
+        confused_on = "the images of its training's figures"
+    return Figures(version, evaluation, stated, confused_on, list(found)[:CONFUSIONS])
 
 
 def _sentence(text: str) -> str:

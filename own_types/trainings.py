@@ -76,7 +76,7 @@ def settle(placed: Training) -> bool:
 
     Of any number who do so at once, one does; the ledger refuses a second refund besides.
     """
-    run = JobRun.objects.filter(pk=placed.run_id).first()  # as it is now; none: its time in the list is over
+    run = None if placed.run_id is None else JobRun.objects.filter(pk=placed.run_id).first()  # as it is now
     if placed.state != State.UNDER_WAY or (run is not None and not run.ended):
         return False
     version = _version_of(placed)
