@@ -16,9 +16,24 @@ from ml import registry
 from ml.models import CaptchaType
 from own_types import trainings
 from own_types.models import Training
-from own_types.tests.conftest import TEXTS, opened, order, zipped
+from own_types.tests.conftest import (
+    TEXTS,
+    _no_launch,
+    _own_places,
+    ada,
+    eve,
+    gate,
+    make_customer,
+    opened,
+    order,
+    readers,
+    run_training,
+    zipped,
+)
 
-__all__ = ["chromium"]
+__all__ = [
+    "_no_launch", "_own_places", "ada", "chromium", "eve", "gate", "make_customer", "readers", "run_training",
+]  # fmt: skip
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
