@@ -1,6 +1,8 @@
 """The pictures of docs/tour.md: the pages with drawn captchas and a made-up history.
 
-.venv-dev/bin/python -m bench.tour_pictures [--out docs/images/tour]
+The own type is really trained, for three minutes: its figures are what came out.
+
+.venv-dev/bin/python -m bench.tour_pictures [--out docs/images/tour] [--only own-type]
 """
 
 import argparse
@@ -9,6 +11,8 @@ import os
 import random
 import shutil
 import tempfile
+import time
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +23,9 @@ from bench.labelling_page import ROOT, Service
 
 COLOURS = 128
 MAX_BYTES = 150_000
+LABELS = 120
+"""Of the own type that is trained."""
+LETTERS = "2345689ABCDEFGHJKMNPQRSTUVWXYZ"
 
 
 def main() -> None:
@@ -26,19 +33,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images" / "tour")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="write these pictures alone")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SOLVED_IMAGES_ROOT"] = str(Path(folder) / "solved")
         service = Service(Path(folder))
         prepare()
+        train_an_own_type()
         service.start()
         try:
             with sync_playwright() as playwright:
                 chromium = shutil.which("chromium") or shutil.which("google-chrome")
                 browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
                 expect.set_options(timeout=30_000)
-                Album(browser, service.address, options.out).fill()
+                Album(browser, service.address, options.out, options.only).fill()
         finally:
             service.kill()
 
@@ -79,9 +88,33 @@ def prepare() -> None:
     JobRun.objects.create(kind="check_ledger", state="failed", outcome="exit 1", **finished)
 
 
+def train_an_own_type() -> None:
+    """The demo's person brings drawn captchas and has a reader trained on them."""
+    from accounts import credits
+    from accounts.models import User
+    from labeling.importing import Options, import_files
+    from ml.recognition.synthesis import generator
+    from own_types import services, trainings
+
+    user = User.objects.get(username="test")
+    credits.grant(user=user, amount=100, reason="paid", actor="admin")
+    captcha_type = services.open_type(user=user, title="Log-in of our shop", name="shop", alphabet=LETTERS)
+    chance, files = random.Random(3), []
+    for number in range(LABELS):
+        text = "".join(chance.choices(LETTERS, k=5))
+        stream = io.BytesIO()
+        generator.draw(number, "ripples", text).image.save(stream, "PNG")
+        files.append((f"{text}.png", stream.getvalue()))
+    import_files(captcha_type=captcha_type, files=files, options=Options(labelled=True))
+    placed = trainings.order(user=user, captcha_type=captcha_type, key=uuid.uuid4())
+    while not trainings.settle(placed):
+        time.sleep(2)
+    print(f"{placed}: {placed.state}")
+
+
 class Album:
-    def __init__(self, browser: Browser, address: str, out: Path) -> None:
-        self.browser, self.address, self.out = browser, address, out
+    def __init__(self, browser: Browser, address: str, out: Path, only: list[str]) -> None:
+        self.browser, self.address, self.out, self.only = browser, address, out, only
 
     def fill(self) -> None:
         page = self.page()
@@ -105,6 +138,9 @@ class Album:
         page.get_by_label("Name").fill("nightly tests")
         page.get_by_role("button", name="Make it").click()
         self.take(page, "api-keys")
+        page.goto("/accounts/types/")
+        page.get_by_role("link", name="Log-in of our shop").click()
+        self.take(page, "own-type")
         page.goto("/types/")
         self.take(page, "types")
         admin = self.page()
@@ -134,6 +170,8 @@ class Album:
 
     def take(self, page: Page, name: str) -> None:
         """From the top, at most 1,400 pixels high; a palette keeps the file small."""
+        if self.only and name not in self.only:
+            return
         data = page.screenshot(full_page=True)
         image = Image.open(io.BytesIO(data)).convert("RGB")
         image = image.crop((0, 0, image.width, min(image.height, 1400)))
