@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
 from django.http import HttpRequest
@@ -10,6 +11,12 @@ from django.template.response import TemplateResponse
 
 class DashboardConfig(AdminConfig):
     default_site = "captcha_site.admin_config.DashboardSite"
+
+    def ready(self) -> None:
+        super().ready()
+        from captcha_site.admin_export import export_as_csv  # it needs the models
+
+        admin.site.add_action(export_as_csv)
 
 
 class DashboardSite(AdminSite):

@@ -209,6 +209,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 class CrawlRunAdmin(ReadOnlyAdmin):
     list_display = ["__str__", "state", "progress", "duplicates", "dropped", "reason", "by", "started"]
     list_filter = ["state", "source"]
+    search_fields = ["source_slug", "reason"]
+    date_hierarchy = "started"
     show_full_result_count = False
 
     @admin.display(description="kept")

@@ -19,6 +19,9 @@ from jobs.models import JobRun, Schedule
 class JobRunAdmin(admin.ModelAdmin):
     list_display = ["__str__", "state", "progress", "started_by", "created", "finished", "page"]
     list_filter = ["state", "kind"]
+    search_fields = ["=kind", "=started_by__username", "outcome"]
+    search_help_text = "A kind of job, a whole user name, or a part of what came of it."
+    date_hierarchy = "created"
     list_select_related = ["started_by"]
     actions = ["cancel"]
     show_full_result_count = False

@@ -36,6 +36,8 @@ class MembershipAdmin(admin.ModelAdmin):
 class DatasetAdmin(admin.ModelAdmin):
     list_display = ["captcha_type", "number", "content_hash", "made_by", "created"]
     list_filter = ["captcha_type"]
+    search_fields = ["captcha_type__slug", "content_hash__startswith"]
+    date_hierarchy = "created"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -8,7 +8,7 @@ from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from accounts.admin_lists import LimitedPaginator
+from accounts.admin_lists import DayByIdFilter, DayFilter, LimitedPaginator
 from accounts.models import User
 from solving import kept_images, reports
 from solving.models import MAX_ID, Callback, Solve, SolveReport
@@ -16,7 +16,9 @@ from solving.models import MAX_ID, Callback, Solve, SolveReport
 
 @admin.register(Solve)
 class SolveAdmin(admin.ModelAdmin):
-    """Newest first. No filters: one that few rows pass would read a table of millions to fill a page."""
+    """Newest first. One filter, by the day, which an index serves: another one that few rows pass would read
+    a table of millions to fill a page.
+    """
 
     list_display = (
         "created",
@@ -30,12 +32,14 @@ class SolveAdmin(admin.ModelAdmin):
         "charged",
         "id",
     )
+    list_filter = (DayFilter,)
     list_select_related = ("user",)
     list_per_page = 50
     ordering = ("-created", "-id")
     sortable_by = ()
     paginator = LimitedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # counts read the whole table
     search_fields = ("user",)
     search_help_text = "The whole user name, or the id of a solve."
 
@@ -81,13 +85,16 @@ class SolveReportAdmin(admin.ModelAdmin):
         "refunded",
         "pk",
     )
-    list_filter = ("by_hand", "state")
+    list_filter = (DayFilter, "by_hand", "state")
+    search_fields = ("=user__username", "=solve__answer")
+    search_help_text = "The whole user name, or the whole answer."
     list_select_related = ("user", "solve")
     list_per_page = 50
     ordering = ("-created",)
     sortable_by = ()
     paginator = LimitedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # counts read the whole table
     actions = ("answer_was_wrong", "answer_was_right")
     fields = (
         "image",
@@ -150,7 +157,9 @@ class CallbackAdmin(admin.ModelAdmin):
     """The outbox, to look at."""
 
     list_display = ("created", "user", "url", "state", "attempts", "due", "error")
-    list_filter = ("state",)
+    list_filter = (DayByIdFilter, "state")
+    search_fields = ("=user__username", "url__startswith")
+    search_help_text = "The whole user name, or how the address begins."
     list_select_related = ("user",)
     list_per_page = 50
     exclude = ("digest", "body")
@@ -158,6 +167,7 @@ class CallbackAdmin(admin.ModelAdmin):
     sortable_by = ()
     paginator = LimitedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # counts read the whole table
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

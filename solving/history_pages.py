@@ -1,7 +1,5 @@
 """The own history as a page with filters, and as CSV."""
 
-import csv
-from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -13,6 +11,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts import spreadsheets
 from accounts.sessions import session_user
 from solving.models import Solve
 
@@ -21,7 +20,6 @@ COLUMNS = (
     "id", "created", "captcha_type", "text", "answer", "confidence", "outcome", "reason", "model_version",
     "charged", "elapsed_ms",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class HistoryForm(forms.Form):
@@ -72,7 +70,9 @@ def history(request: HttpRequest) -> HttpResponse:
 def as_csv(request: HttpRequest) -> StreamingHttpResponse:
     """What the filters leave, all of it, a row at a time."""
     rows = _chosen(request, HistoryForm(request.GET)).values_list(*COLUMNS).iterator(chunk_size=2000)
-    response = StreamingHttpResponse(_lines(rows), content_type="text/csv; charset=utf-8")
+    response = StreamingHttpResponse(
+        spreadsheets.lines(COLUMNS, rows), content_type="text/csv; charset=utf-8"
+    )
     response["Content-Disposition"] = 'attachment; filename="solves.csv"'
     return response
 
@@ -90,22 +90,3 @@ def _chosen(request: HttpRequest, form: HistoryForm) -> QuerySet[Solve]:
     if given.get("day_to"):
         rows = rows.filter(created__date__lte=given["day_to"])
     return rows
-
-
-class _Echo:
-    """A file whose writes are handed on at once."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _lines(rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield writer.writerow(COLUMNS)
-    for row in rows:
-        yield writer.writerow([_plain(value) for value in row])
-
-
-def _plain(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts import verification
 from accounts.credits import InsufficientCredits
 from accounts.models import User
 from accounts.sessions import session_user
@@ -106,6 +107,7 @@ def _solve(user: User, form: PlaygroundForm, context: dict[str, object]) -> None
         form.add_error("image", f"{error} Nothing was charged.")
     except InsufficientCredits as error:
         context["insufficient"] = error
+        context["unverified"] = settings.VERIFY_EMAIL and not verification.is_verified(user)
     else:
         context["shown"] = shown.of_receipt(
             receipt, image=form.image_bytes, recognizer=registry.recognizer(user.pk)

@@ -1,16 +1,22 @@
 """The pages in a real browser, with the shipped models: by keys alone, dark and light, phone to desktop."""
 
+import base64
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.core.cache import cache
+from django_otp.oath import TOTP
+from django_otp.plugins.otp_static.models import StaticDevice
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from accounts import credits
+from accounts.mail import THREAD
 from accounts.models import Acceptance, ApiKey, User
 from ml import registry
 from ml.services import install_shipped_models
@@ -35,8 +41,9 @@ PUBLIC = [
 ]  # fmt: skip
 PRIVATE = [
     "/playground", "/accounts/", "/accounts/history/", "/accounts/keys/", "/accounts/password/",
+    "/accounts/email/", "/accounts/two-factor/", "/accounts/sessions/",
     "/accounts/data/", "/accounts/delete/", "/types/captcha_type_a/", "/labeling/", "/admin/",
-    "/admin/accounts/user/",
+    "/admin/accounts/user/", "/admin/admin/logentry/", "/admin/accounts/ledgerentry/",
 ]  # fmt: skip
 
 
@@ -211,6 +218,75 @@ def test_a_key_is_shown_once_and_revoked(visit: MakeVisitor, ada: User) -> None:
     page.get_by_role("button", name="Revoke nightly tests").click()
     expect(page.get_by_text("The key is revoked")).to_be_visible()
     assert not ApiKey.objects.exists()
+    assert visitor.complaints == []
+
+
+def test_a_second_factor_is_set_up_and_asked_for(visit: MakeVisitor, ada: User) -> None:
+    visitor = visit(color_scheme="dark", viewport={"width": 360, "height": 800})
+    visitor.log_in("ada")
+    page = visitor.page
+
+    def barriers() -> list[str]:
+        page.evaluate(AXE)
+        found: list[str] = page.evaluate(VIOLATIONS, TAGS)
+        wide = page.evaluate("document.documentElement.scrollWidth") > 360
+        return found + ["wider than the screen"] * wide
+
+    page.goto("/accounts/two-factor/")
+    page.get_by_role("button", name="Set it up").click()
+    picture = page.get_by_alt_text("QR code of the secret below")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("one => one.naturalWidth") > 100
+    assert barriers() == []
+    secret = base64.b32decode(page.locator("#secret").inner_text().replace(" ", ""))
+    page.get_by_label("Code").fill(f"{TOTP(secret).token():06d}")
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    codes = page.locator("#backup-codes li")
+    expect(codes).to_have_count(10)
+    code = codes.first.inner_text()
+    assert barriers() == []
+    page.get_by_role("button", name="Log out").click()
+    page.goto("/accounts/login/")
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="The code of your second factor")).to_be_visible()
+    assert barriers() == []
+    page.get_by_label("Code").fill("abcdefgh")
+    page.keyboard.press("Enter")
+    expect(page.locator("#error-code")).to_contain_text("That is not the code")
+    StaticDevice.objects.update(throttling_failure_count=0)  # or it would be told to wait for a second
+    page.get_by_label("Code").fill(code)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="ada")).to_be_visible()
+    assert [one for one in visitor.complaints if "400 (Bad Request)" not in one] == []
+
+
+def test_an_address_is_confirmed_by_the_mails_link(visit: MakeVisitor, settings: Any) -> None:
+    settings.VERIFY_EMAIL, settings.EMAIL_URL = True, "smtp://mail.example.org"
+    visitor = visit()
+    page = visitor.page
+    page.goto("/accounts/sign-up/")
+    page.get_by_label("Name").fill("grace")
+    page.get_by_label("E-mail address").fill("grace@example.org")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("I have read").check()
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_text("Look into your mail")).to_be_visible()
+    page.evaluate(AXE)
+    assert page.evaluate(VIOLATIONS, TAGS) == []
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            thread.join(timeout=60)
+    link = re.search(r"http\S+/confirm/\S+", str(mail.outbox[0].body))
+    assert link is not None
+    page.goto(link[0])
+    page.evaluate(AXE)
+    assert page.evaluate(VIOLATIONS, TAGS) == []
+    page.get_by_role("button", name="Yes, confirm it").click()
+    expect(page.get_by_text("10 credits are on your account")).to_be_visible()
+    expect(page.locator("#balance")).to_have_text("10")
     assert visitor.complaints == []
 
 
