@@ -14,6 +14,7 @@ from django.utils.html import strip_tags
 from django.utils.safestring import SafeString
 
 from accounts import spreadsheets
+from accounts.sessions import session_user
 
 MOST = 100_000
 """Rows of one file: more would take longer than a request may."""
@@ -32,7 +33,7 @@ def export_as_csv(
         return None
     name = model_admin.opts.model_name
     LogEntry.objects.create(
-        user_id=request.user.pk,
+        user=session_user(request),
         content_type=ContentType.objects.get_for_model(model_admin.model, for_concrete_model=False),
         object_repr=str(model_admin.opts.verbose_name_plural),
         action_flag=CHANGE,

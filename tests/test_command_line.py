@@ -32,6 +32,7 @@ BAD: dict[str, list[str]] = {
     "promote": ["nothing", "7"],
     "read_samples": ["nothing"],
     "register_model": ["/no/such/folder"],
+    "reset_two_factor": ["nobody"],
     "restore": ["/no/such/archive.tar"],
     "roll_back": ["nothing"],
     "run_job": ["first"],
