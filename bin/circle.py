@@ -5,7 +5,7 @@ images, take the site's own word for their texts, freeze them, train, promote, a
 what the service reads over its API. It has a database and folders of its own, below var/circle, which begin
 empty each time.
 
-    python bin/circle.py [--images 300] [--forms 100] [--steps 600]
+    python bin/circle.py [--images N] [--forms 100] [--steps 600]
 """
 
 import argparse
@@ -13,6 +13,7 @@ import http.client
 import http.cookiejar
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -43,15 +44,17 @@ class Style:
     source: str
     type: str
     page: str
+    images: int
+    """As many as its reader needs to learn from."""
     seconds: dict[str, float] = field(default_factory=dict)
     accepted: int = 0
     sent: int = 0
 
 
 STYLES = (
-    Style("practice_consent", "practice_math", "/consent/math/"),
-    Style("practice_constant", "practice_captcha", "/constant/captcha/"),
-    Style("practice_refresh", "practice_ripples", "/refresh/ripples/"),
+    Style("practice_consent", "practice_math", "/consent/math/", 300),
+    Style("practice_constant", "practice_captcha", "/constant/captcha/", 700),
+    Style("practice_refresh", "practice_ripples", "/refresh/ripples/", 300),
 )
 
 
@@ -78,7 +81,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", type=int, default=300, help="crawled for each style")
+    parser.add_argument("--images", type=int, help="crawled for each style; default: as many as it needs")
     parser.add_argument("--forms", type=int, default=100, help="sent for each style")
     parser.add_argument("--steps", type=int, default=600, help="of training for each style")
     return parser.parse_args()
@@ -115,10 +118,12 @@ def prepare(site: str) -> None:
 def learn(style: Style, arguments: argparse.Namespace) -> None:
     """From the site to a reader that serves, with the seconds of each step."""
     print(f"\n{style.source}: crawl", flush=True)
-    timed(style, "crawl", "crawl", style.source, "--count", str(arguments.images))
+    timed(style, "crawl", "crawl", style.source, "--count", str(arguments.images or style.images))
     folder = timed(style, "label", "freeze_dataset", style.type).splitlines()[-1]
     print(f"{style.source}: train", flush=True)
-    timed(style, "train", "train", style.type, "--images", folder, "--steps", str(arguments.steps))
+    # The test images were set aside when the data set was frozen: the others are all for learning.
+    words = ["--images", folder, "--steps", str(arguments.steps), "--held-out", "0"]
+    timed(style, "train", "train", style.type, *words)
     timed(style, "promote", "evaluate", style.type, "--version", "1", "--images", f"{folder}/test")
     # Forced, as no type model knows the type: whoever sends the forms says which type they are of.
     timed(style, "promote", "promote", style.type, "1", "--force", "--reason", "the caller names the type")
@@ -217,7 +222,9 @@ def tell(seconds: float) -> None:
     for style in STYLES:
         share = f"{style.accepted} of {style.sent} ({style.accepted / style.sent:.0%})"
         print(f"{style.type:20}{share:>20}" + "".join(f"{style.seconds[step]:8.1f} s" for step in steps))
-    print(f"all in all {seconds:.0f} s ({seconds / 60:.1f} minutes)")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = used.ru_utime + used.ru_stime
+    print(f"all in all {seconds:.0f} s ({seconds / 60:.1f} minutes), {processor:.0f} CPU-seconds")
 
 
 if __name__ == "__main__":
