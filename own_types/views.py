@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.credits import InsufficientCredits
 from accounts.sessions import session_user
 from jobs.selectors import as_shown
-from jobs.services import recover_lost
+from jobs.services import launch_overdue, recover_lost
 from labeling import training
 from ml.models import CaptchaType, ModelVersion
 from ml.services import RegistryError
@@ -133,11 +133,12 @@ def train(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 @never_cache
 def training_state(request: HttpRequest, slug: str) -> HttpResponse:
-    """How far the last training is, for the page that looks every second."""
+    """How far the last training is, for the page that looks every second: it notices what nobody runs."""
     if not request.user.is_authenticated:
         raise Http404
     captcha_type = visible_type(request, slug)
     recover_lost()
+    launch_overdue()
     placed = selectors.last_training(captcha_type)
     if placed is None or placed.run is None:
         raise Http404

@@ -36,7 +36,7 @@ from own_types.errors import (
     TrainingUnderWay,
 )
 from own_types.models import Approval, Training
-from own_types.tests.conftest import PRICE, TEXTS, bring, end, entries, opened, order
+from own_types.tests.conftest import PRICE, TEXTS, bring, browser_of, end, entries, opened, order
 
 pytestmark = pytest.mark.django_db
 
@@ -353,4 +353,9 @@ class TestKilled:
         JobRun.objects.update(launched=timezone.now() - 2 * jobs.OVERDUE)
         call_command("run_due_jobs")
         assert launched == [run.pk]
+        JobRun.objects.update(launched=timezone.now() - 2 * jobs.OVERDUE)
+        browser_of(ada).get(
+            f"/accounts/types/{gate.slug}/training"
+        )  # nor is a schedule needed while she looks
+        assert launched == [run.pk, run.pk]
         assert entries(ada) == PAID
