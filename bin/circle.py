@@ -53,7 +53,7 @@ class Style:
 
 STYLES = (
     Style("practice_consent", "practice_math", "/consent/math/", 300),
-    Style("practice_constant", "practice_captcha", "/constant/captcha/", 700),
+    Style("practice_constant", "practice_captcha", "/constant/captcha/", 500),
     Style("practice_refresh", "practice_ripples", "/refresh/ripples/", 300),
 )
 
