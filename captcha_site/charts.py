@@ -133,11 +133,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Truth by rows, what was read by columns; `rows` and `columns` are (place, character)."""
+    """What is written against what was read; `rows` and `columns` are (place, character).
+
+    The longer of the two lies across: `written_across` says whether that is what is written.
+    """
 
     cells: tuple[Cell, ...]
     rows: tuple[tuple[int, str], ...]
     columns: tuple[tuple[int, str], ...]
+    written_across: bool
     width: int
     height: int
     pairs: tuple[tuple[str, str, int], ...]
@@ -152,13 +156,16 @@ def confusion_matrix(confusions: Sequence[Mapping[str, Any]]) -> Matrix | None:
     shown = pairs[:MOST_PAIRS]
     if not shown:
         return None
-    truths = sorted({truth for truth, _, _ in shown}, key=_nothing_last)
-    reads = sorted({read for _, read, _ in shown}, key=_nothing_last)
+    down = sorted({truth for truth, _, _ in shown}, key=_nothing_last)
+    across = sorted({read for _, read, _ in shown}, key=_nothing_last)
+    written_across = len(down) > len(across)
+    if written_across:
+        down, across = across, down
     most = shown[0][2]
     cells = [
         Cell(
-            x=MATRIX_EDGE + reads.index(read) * CELL,
-            y=MATRIX_EDGE + truths.index(truth) * CELL,
+            x=MATRIX_EDGE + across.index(truth if written_across else read) * CELL,
+            y=MATRIX_EDGE + down.index(read if written_across else truth) * CELL,
             count=count,
             shade=round(0.12 + 0.33 * count / most, 2),
             title=f"{truth} read as {read}: {count}",
@@ -167,10 +174,11 @@ def confusion_matrix(confusions: Sequence[Mapping[str, Any]]) -> Matrix | None:
     ]
     return Matrix(
         cells=tuple(cells),
-        rows=tuple((MATRIX_EDGE + place * CELL, truth) for place, truth in enumerate(truths)),
-        columns=tuple((MATRIX_EDGE + place * CELL, read) for place, read in enumerate(reads)),
-        width=MATRIX_EDGE + len(reads) * CELL + 2,
-        height=MATRIX_EDGE + len(truths) * CELL + 2,
+        rows=tuple((MATRIX_EDGE + place * CELL, character) for place, character in enumerate(down)),
+        columns=tuple((MATRIX_EDGE + place * CELL, character) for place, character in enumerate(across)),
+        written_across=written_across,
+        width=MATRIX_EDGE + len(across) * CELL + 2,
+        height=MATRIX_EDGE + len(down) * CELL + 2,
         pairs=tuple(shown),
         more=len(pairs) - len(shown),
     )

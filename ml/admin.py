@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -77,10 +78,9 @@ class CaptchaTypeAdmin(admin.ModelAdmin):
     ) -> HttpResponse:
         """The page of a type, with a button that rolls its reader back where something served before."""
         context = dict(extra_context or {})
-        if request.user.has_perm("ml.change_modelversion"):
-            serving = ModelVersion.objects.filter(
-                captcha_type__pk=object_id, state=ModelVersion.State.SERVING
-            ).first()
+        captcha_type = self.get_object(request, unquote(object_id))  # None for what is no number, too
+        if captcha_type is not None and request.user.has_perm("ml.change_modelversion"):
+            serving = captcha_type.versions.filter(state=ModelVersion.State.SERVING).first()
             before = services.version_before(serving.slug) if serving is not None else None
             if serving is not None and before is not None:
                 context |= {"roll_back_from": serving, "roll_back_to": before}

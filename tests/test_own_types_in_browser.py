@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from accounts.models import User
-from captcha_site.tests.test_pages_in_browser import AXE, TAGS, VIOLATIONS, Visitor, chromium
+from captcha_site.tests.browsing import AXE, TAGS, VIOLATIONS, Visitor, chromium
 from jobs import services as jobs
 from jobs.models import JobRun
 from ml import registry

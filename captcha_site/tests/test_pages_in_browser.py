@@ -2,38 +2,22 @@
 
 import base64
 import re
-import shutil
 import threading
-from collections.abc import Callable, Iterator
-from importlib.resources import files
 from typing import Any
 
 import pytest
 from django.core import mail
-from django.core.cache import cache
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticDevice
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
-from accounts import credits
 from accounts.mail import THREAD
 from accounts.models import Acceptance, ApiKey, User
-from ml import registry
-from ml.services import install_shipped_models
+from captcha_site.tests.browsing import AXE, PASSWORD, TAGS, VIOLATIONS, MakeVisitor
 from solving.models import Solve, SolveReport
 from solving.samples import SAMPLES
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-PASSWORD = "a password of theirs"
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-VIOLATIONS = """async tags => (await axe.run(document, {runOnly: tags})).violations.map(
-    one => one.id + ": " + one.nodes.map(node => node.html.slice(0, 200)).join(" | "))"""
-REPORT_VIOLATIONS = """
-    document.addEventListener("securitypolicyviolation", event =>
-        console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
-"""
 
 PUBLIC = [
     "/", "/info", "/types/", "/types/captcha_type_b/", "/accounts/login/", "/accounts/sign-up/",
@@ -45,67 +29,6 @@ PRIVATE = [
     "/accounts/data/", "/accounts/delete/", "/types/captcha_type_a/", "/labeling/", "/admin/",
     "/admin/accounts/user/", "/admin/admin/logentry/", "/admin/accounts/ledgerentry/",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.fail("Chromium is not installed. Type: sudo apt-get install -y chromium")
-    with pytest.MonkeyPatch.context() as monkeypatch, sync_playwright() as playwright:
-        # The driver keeps a loop running in this thread, in which Django would refuse to touch the database.
-        monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        # Root may not use Chromium's sandbox; the pages are ours.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        expect.set_options(timeout=30_000)  # ms; a busy machine needs more than the usual 5 s
-        yield browser
-        browser.close()
-
-
-class Visitor:
-    """A person with a browser; what its console complains of is kept."""
-
-    def __init__(self, browser: Browser, address: str, **options: Any) -> None:
-        self.context: BrowserContext = browser.new_context(base_url=address, **options)
-        self.context.add_init_script(REPORT_VIOLATIONS)
-        self.complaints: list[str] = []
-        self.page: Page = self.context.new_page()
-        self.page.on("console", lambda one: self.complaints.append(one.text) if one.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def log_in(self, name: str) -> None:
-        self.page.goto("/accounts/login/")
-        self.page.get_by_label("Name").fill(name)
-        self.page.get_by_label("Password").fill(PASSWORD)
-        self.page.keyboard.press("Enter")
-        expect(self.page.get_by_role("heading", name=name)).to_be_visible()
-
-
-MakeVisitor = Callable[..., Visitor]
-
-
-@pytest.fixture
-def visit(chromium: Browser, live_server: Any) -> Iterator[MakeVisitor]:
-    cache.clear()
-    registry.reset()
-    install_shipped_models()
-    opened: list[Visitor] = []
-
-    def make(**options: Any) -> Visitor:
-        opened.append(Visitor(chromium, live_server.url, **options))
-        return opened[-1]
-
-    yield make
-    for one in opened:
-        one.context.close()
-    registry.reset()
-
-
-@pytest.fixture
-def ada(db: None) -> User:
-    user = User.objects.create_user("ada", "ada@example.org", PASSWORD)
-    credits.grant(user=user, amount=10, reason="for the test", actor="the test")
-    return user
 
 
 def test_a_stranger_reads_a_sample_with_the_keyboard(visit: MakeVisitor) -> None:

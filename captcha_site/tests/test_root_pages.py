@@ -24,12 +24,18 @@ def test_programs_get_the_welcome_as_json(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_browsers_get_the_landing_page(client: Client) -> None:
+def test_browsers_get_the_landing_page(client: Client, readers: None) -> None:
     answer = client.get("/", headers=BROWSER)
     page = answer.content.decode()
     assert answer["Content-Type"].startswith("text/html")
     assert "curl" in page
     assert all(sample.path in page for sample in SAMPLES)
+
+
+def test_without_a_model_nothing_is_offered_to_be_read(client: Client, db: None) -> None:
+    page = client.get("/", headers=BROWSER).content.decode()
+    assert "manage.py install_models" in page
+    assert 'name="sample"' not in page
 
 
 def test_pages_carry_the_strict_headers(client: Client) -> None:

@@ -283,3 +283,8 @@ class TestCaptchaTypes:
         answer = staff.post(reverse("admin:ml_captchatype_add"), fields)
         assert answer.status_code == 200
         assert not CaptchaType.objects.exists()
+
+
+def test_an_address_that_names_no_type_leads_back_to_the_list(staff: Client) -> None:
+    for nonsense in ("abc", "1/change/widgets.css", "99"):
+        assert staff.get(f"{TYPES}{nonsense}/change/").status_code == 302
