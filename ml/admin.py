@@ -209,7 +209,7 @@ class ModelVersionAdmin(admin.ModelAdmin):
     @admin.display(description="spec")
     def readable_spec(self, version: ModelVersion) -> str:
         text = json.dumps(version.spec, indent=2, ensure_ascii=False)
-        return format_html('<pre class="spec">{}</pre>', text)
+        return format_html('<pre class="spec" tabindex="0">{}</pre>', text)
 
     @admin.display(description="report")
     def report(self, version: ModelVersion) -> str:
