@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.core.management import get_commands, load_command_class
 from django.db import connections
@@ -46,8 +47,13 @@ BAD: dict[str, list[str]] = {
 
 @pytest.fixture(autouse=True)
 def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """100 columns wide; and commands leave the connection of the test open, which they close at their end."""
+    """100 columns wide; and commands leave the connection of the test open, which they close at their end.
+
+    Nor do they set Django up again: that closes every handler of the log, and TensorFlow's, where another test
+    has imported it, takes the file along that pytest captures standard error in.
+    """
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(django, "setup", lambda: None)
     monkeypatch.setattr(connections, "close_all", lambda: None)
 
 
