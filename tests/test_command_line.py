@@ -49,8 +49,8 @@ BAD: dict[str, list[str]] = {
 def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 columns wide; and commands leave the connection of the test open, which they close at their end.
 
-    Nor do they set Django up again: that closes every handler of the log, and TensorFlow's, where another test
-    has imported it, takes the file along that pytest captures standard error in.
+    Nor do they set Django up again: that closes every handler of the log, and TensorFlow's, where another
+    test has imported it, takes the file along that pytest captures standard error in.
     """
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(django, "setup", lambda: None)
