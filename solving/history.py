@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
@@ -19,15 +20,22 @@ _IN_RANGE = [MinValueValidator(_EARLIEST), MaxValueValidator(_LATEST)]  # a data
 _POSITION = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?\+00:00", re.ASCII)
 
 
+class TimeFilter(filters.IsoDateTimeFilter):
+    """Compares in UTC: PostgreSQL takes no time whose zone is sixteen hours or more from it."""
+
+    def filter(self, qs: QuerySet[Solve], value: datetime | None) -> QuerySet[Solve]:
+        return super().filter(qs, None if value is None else value.astimezone(UTC))
+
+
 class HistoryFilter(filters.FilterSet):
     """Query parameters of the history."""
 
     captcha_type = filters.CharFilter(max_length=63, help_text="Slug of a type, such as captcha_type_a.")
     outcome = filters.ChoiceFilter(choices=Solve.Outcome.choices)
-    created_from = filters.IsoDateTimeFilter(
+    created_from = TimeFilter(
         field_name="created", lookup_expr="gte", validators=_IN_RANGE, help_text="At this time or later."
     )
-    created_before = filters.IsoDateTimeFilter(
+    created_before = TimeFilter(
         field_name="created", lookup_expr="lt", validators=_IN_RANGE, help_text="Before this time."
     )
 
