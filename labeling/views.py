@@ -101,6 +101,8 @@ def label(request: HttpRequest, slug: str) -> HttpResponse:
 def claim(request: HttpRequest, captcha_type: CaptchaType, body: dict[str, Any]) -> HttpResponse:
     mode = _one_of(body, "mode", (Mode.TYPE, Mode.VERIFY, Mode.GRID, Mode.DISAGREEMENT))
     refresh_predictions(captcha_type=captcha_type)
+    if body.get("left") is not None:
+        queue.release(person=request.user, session=_uuid(body, "left"))
     items = queue.claim(
         captcha_type=captcha_type,
         person=request.user,

@@ -115,6 +115,18 @@ def test_whoever_is_no_longer_a_member_sees_nothing_more(
     assert call(client, "operations", BODY).status_code == 404
 
 
+def test_the_page_that_was_left_for_this_one_gives_its_images_back_first(
+    ada: Any, ben: Any, make_sample: MakeSample
+) -> None:
+    make_sample()
+    verifying, typing = ({"session": str(uuid.uuid4()), "mode": mode} for mode in ("verify", "type"))
+    assert len(call(browser_of(ada), "claim", verifying).json()["items"]) == 1
+    left = {"left": verifying["session"]}
+    assert call(browser_of(ben), "claim", typing | left).json()["items"] == []  # only one's own page
+    assert call(browser_of(ada), "claim", typing).json()["items"] == []
+    assert len(call(browser_of(ada), "claim", typing | left).json()["items"]) == 1
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -126,6 +138,7 @@ def test_whoever_is_no_longer_a_member_sees_nothing_more(
         BODY | {"count": "ten"},
         BODY | {"count": float("nan")},
         BODY | {"mode": "import"},
+        BODY | {"left": "x"},
     ],
 )
 def test_a_malformed_claim_is_refused_with_a_reason(ada: Any, body: Any) -> None:

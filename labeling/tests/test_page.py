@@ -450,6 +450,7 @@ def test_what_a_customer_read_is_shown_beside_the_prediction_and_not_to_the_blin
 ) -> None:
     add_reported(type_slug="shop", image_bytes=drawn("AC"), read="AB", correction="A<C", reference="solve 1")
     person = at_the_page(ada)
+    person.context.route("**/release", lambda route: route.fulfill(json={}))  # too late
     person.open("verify")
     person.has_an_image()
     expect(person.page.locator("#reported")).to_have_text("Reported as wrong; read by the customer: A<C")

@@ -11,6 +11,7 @@ const AHEAD = 10; // images claimed and decoded before they are needed
 const TILES = 12;
 const DEEP = 10; // saves that can be undone
 const LOST_RETRY = 30_000; // ms after which an image that somebody else has is tried again
+const LEFT = "labeling/left"; // in the tab's storage: the page that was left for this one
 const LOOK_AGAIN = 30_000; // ms after which an empty queue is asked again
 const ZOOMS = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
 const STAGE_HEIGHT = 200; // CSS pixels that an image fills at zoom 1
@@ -272,9 +273,14 @@ function prepare(item) {
   return item;
 }
 
+// A page that is left gives its images back, but the next one of the tab may ask before that has arrived.
+let left = sessionStorage.getItem(LEFT) ?? undefined;
+sessionStorage.removeItem(LEFT);
+
 async function claim(number) {
   const before = outbox.waiting ? -1 : outbox.number;
-  const answer = await post(data.claim, { session, mode, count: number });
+  const answer = await post(data.claim, { session, mode, count: number, left });
+  left = undefined;
   // With saves on their way nobody can say which of them the server has counted.
   if (!progress.total || (before === outbox.number && !outbox.waiting)) {
     progress = answer.progress;
@@ -829,6 +835,7 @@ document.addEventListener("keypress", (event) => {
   if (mode !== "grid" && event.key.length === 1 && event.target === document.body) single.focus();
 });
 addEventListener("pagehide", () => {
+  sessionStorage.setItem(LEFT, session);
   fetch(data.release, {
     method: "POST",
     keepalive: true,
