@@ -9,6 +9,7 @@ from pathlib import Path
 from django.apps import apps
 from django.conf import settings
 from django.core.management import ManagementUtility, get_commands, load_command_class
+from django.db import DatabaseError, OperationalError
 
 GROUPS = (
     "Solve",
@@ -52,6 +53,16 @@ def commands_by_task() -> dict[str, dict[str, str]]:
 def summary(text: str) -> str:
     """The first statement of a command's help, without what it says after a colon or semicolon."""
     return re.split(r"[.:;](?: |$)| \(", text, maxsplit=1)[0]
+
+
+def trouble_with_database(error: DatabaseError) -> str:
+    """What to do about a database that is not prepared or does not answer; empty for any other error."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if re.search(r"no such (table|column)|(relation|column) .* does not exist", first):
+        return f"The database is not prepared ({first}). Run: python manage.py prepare"
+    if isinstance(error, OperationalError):
+        return f"The database does not answer: {first}"
+    return ""
 
 
 class CommandLine(ManagementUtility):

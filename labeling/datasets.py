@@ -30,6 +30,7 @@ from ml.recognition.datasets import hash_bytes
 
 MANIFEST = "manifest.json"
 TEST_FOLDER = "test"
+FEWEST_TO_JUDGE = 20
 FORMAT = 1
 
 
@@ -112,10 +113,18 @@ def folder_of(dataset: Dataset) -> Path:
 def labelled_folders(dataset: Dataset) -> list[Path]:
     """For `manage.py evaluate`: the test images, and the others, of which it leaves out those trained on."""
     folder = folder_of(dataset)
-    tests = folder / TEST_FOLDER
-    table = tests / "labels.csv"
-    has_tests = table.is_file() and len(table.read_text(encoding="utf-8").splitlines()) > 1
-    return [folder, tests] if has_tests else [folder]
+    return [folder, folder / TEST_FOLDER] if _tests_of(folder) else [folder]
+
+
+def judging_folders(dataset: Dataset) -> list[Path]:
+    """Test images for `manage.py train`; none where they are too few to judge: it then holds others out."""
+    folder = folder_of(dataset)
+    return [folder / TEST_FOLDER] if _tests_of(folder) >= FEWEST_TO_JUDGE else []
+
+
+def _tests_of(folder: Path) -> int:
+    table = folder / TEST_FOLDER / "labels.csv"
+    return len(table.read_text(encoding="utf-8").splitlines()) - 1 if table.is_file() else 0
 
 
 def read_manifest(dataset: Dataset) -> list[Entry]:

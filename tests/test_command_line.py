@@ -1,12 +1,16 @@
 """Every command of the project, as typed: its help, its quiet, and one line where the input is bad."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import django
 import pytest
+from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django.db import connections
 
@@ -107,6 +111,27 @@ def test_bad_input_ends_with_one_line_that_says_what_is_wrong(
     last = err.strip().splitlines()[-1]
     assert re.match(r"(CommandError|manage\.py \w+: error): ", last), last
     assert len(last) > 30
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("sqlite:///{folder}/new.sqlite3", "The database is not prepared (no such table: ml_modelversion)."),
+        ("postgresql://a:b@127.0.0.1:1/c", "The database does not answer: connection to server at"),
+    ],
+)
+def test_a_database_that_cannot_be_used_ends_a_command_with_one_line(
+    url: str, told: str, tmp_path: Path
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "models"],
+        env=os.environ | {"DEBUG": "1", "DATABASE_URL": url.format(folder=tmp_path)},
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.startswith(told)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,18 @@ def test_training_sees_no_test_image(captcha_type: CaptchaType, imported: Import
     assert datasets.problems(dataset) == []
 
 
+def test_test_images_judge_a_training_where_they_are_enough(
+    captcha_type: CaptchaType, imported: Import
+) -> None:
+    texts = [f"{a}{b}" for a in "ABCDE" for b in "FGHIJ"]
+    imported(**dict.fromkeys(texts[:19], "test"))
+    few, _ = datasets.freeze(captcha_type=captcha_type)
+    imported(**dict.fromkeys(texts[19:21], "test"))
+    enough, _ = datasets.freeze(captcha_type=captcha_type)
+    assert datasets.judging_folders(few) == []
+    assert datasets.judging_folders(enough) == [datasets.folder_of(enough) / "test"]
+
+
 def test_the_same_content_is_frozen_once_and_another_gets_the_next_number(
     captcha_type: CaptchaType, imported: Import
 ) -> None:

@@ -99,6 +99,16 @@ class TestTrain:
         assert calls[0]["start"] == general.shipped / "general" / "1" / "reader.keras"
         assert (calls[0]["config"].minutes, calls[0]["config"].seed) == (2, 7)
 
+    def test_images_of_a_test_folder_judge_and_teach_nothing(
+        self, general: Roots, images: Path, train_to: Callable[[str], Calls], tmp_path: Path
+    ) -> None:
+        tests = tmp_path / "test"
+        tests.mkdir()
+        (tests / "3ABCD.png").write_bytes(picture(30))
+        calls = train_to("2KXQE")
+        call_command("train", "dark", "--images", str(images), "--test", str(tests))
+        assert (calls[0]["n"], [one.label for one in calls[0]["tests"]]) == (11, ["3ABCD"])
+
     def test_a_failed_run_leaves_nothing(
         self, general: Roots, images: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 
 from jobs.commands import TaskCommand
 from jobs.progress import report
-from labeling.datasets import folder_of, labelled_folders, problems
+from labeling.datasets import folder_of, judging_folders, labelled_folders, problems
 from labeling.models import Dataset
 from ml.models import ModelVersion
 
@@ -36,7 +36,7 @@ class Command(TaskCommand):
         before = self._newest(slug)
         call_command(
             "train", slug, images=[folder], minutes=options["minutes"], steps=options["steps"],
-            known_type=True, stdout=self.stdout, stderr=self.stderr,
+            tests=judging_folders(dataset), known_type=True, stdout=self.stdout, stderr=self.stderr,
         )  # fmt: skip
         version = self._newest(slug)
         if version is None or version == before:

@@ -62,6 +62,10 @@ class Command(TaskCommand):
             help="share of the images that neither training nor selection sees; default 0.12",
         )  # fmt: skip
         parser.add_argument(
+            "--test", nargs="+", type=Path, default=[], metavar="DIR", dest="tests",
+            help="labelled images that judge the reader; then none of --images is held out for that",
+        )  # fmt: skip
+        parser.add_argument(
             "--unlabelled", nargs="+", type=Path, default=[], metavar="DIR",
             help="more images of the type, without labels: what is read surely and alike teaches too",
         )  # fmt: skip
@@ -153,17 +157,21 @@ class Command(TaskCommand):
 
                 train_reader(
                     slug,
-                    self._usable([example for examples in folders.values() for example in examples]),
+                    self._usable(self._examples(folders)),
                     start=starting_weights(options["start"]),
                     out=folder.path,
                     version=folder.version,
                     config=TrainConfig(**chosen),
+                    tests=self._examples(load_folders(options["tests"])),
                     unlabelled=images_below(options["unlabelled"]),
                     checkpoint=checkpoint_of(slug),
                     progress=bar,
                 )
         finally:
             bar.close()
+
+    def _examples(self, folders: Mapping[str, list[Example]]) -> list[Example]:
+        return [example for examples in folders.values() for example in examples]
 
     def _usable(self, examples: list[Example]) -> list[Example]:
         """What can be learned from; the rest is listed, or refused when it is all."""

@@ -158,6 +158,20 @@ def test_a_reader_is_trained_packed_and_read_with(examples: list[Example], tmp_p
     assert reading is None or len(reading.text) in (0, 3)  # nothing seen, or what the type's length allows
 
 
+def test_test_images_judge_in_place_of_a_share_held_out(examples: list[Example], tmp_path: Path) -> None:
+    spec = tuning.train_reader(
+        "digits",
+        examples[:50],
+        start=None,
+        out=tmp_path,
+        config=tuning.TrainConfig(steps=2, evaluate_every=2, drawn=0, size=InputSize(max_width=160)),
+        tests=examples[45:],  # five of which are trained on
+    )
+    assert spec.dataset["n_train"] + spec.dataset["n_validation"] == 50
+    assert (spec.dataset["n_held_out"], spec.metrics["held_out"]["n"]) == (10, 10)
+    assert not artifacts.trained_on(tmp_path) & {example.data_hash for example in examples[50:]}
+
+
 def test_too_few_labels_are_refused_with_the_number_needed(examples: list[Example], tmp_path: Path) -> None:
     with pytest.raises(tuning.TooFewExamples, match="9 labelled images are too few"):
         tuning.train_reader("digits", examples[:9], start=None, out=tmp_path)

@@ -327,7 +327,7 @@ class Checkpoint:
     def load(self) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]] | None:
         """The state and its arrays; None where there is none, or it is damaged or of another run."""
         try:
-            with np.load(self._path, allow_pickle=False) as stored:
+            with self._path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 state = json.loads(bytes(stored["meta"]))
                 if state.pop("key") != self._key:
                     return None

@@ -57,19 +57,24 @@ def train_reader(
     out: Path,
     version: int = 1,
     config: TrainConfig | None = None,
+    tests: Sequence[Example] = (),
     unlabelled: Sequence[Path] = (),
     checkpoint: Path | None = None,
     progress: Progress = lambda share, line: None,
 ) -> ReaderSpec:
     """Train the reader of type `slug` and write its artifact folder `out`; return its spec.
 
-    `start`: the `reader.keras` of the general reader, None to start from nothing. `unlabelled`: further
+    `start`: the `reader.keras` of the general reader, None to start from nothing. `tests`: what the result is
+    judged on in place of a share of the examples, none of which is held out then. `unlabelled`: further
     images of the type, which teach where they are read surely. `checkpoint`: a file that an interrupted run
     goes on from; it is gone when the run ends.
     Raises TooFewExamples below ten examples, ImageError for a file that is no image.
     """
     config = config or TrainConfig()
+    if tests:
+        config = replace(config, held_out=0.0)
     training, validation, held_out = parts(examples, config)
+    held_out = held_out or unseen(tests, examples)
     spec = spec_of_labels(slug, version, [example.label for example in examples], config.size)
     spec = replace(spec, looks=config.looks)
     out.mkdir(parents=True, exist_ok=True)
@@ -140,6 +145,12 @@ def parts(
     shares = [1 - config.validation - config.held_out, config.validation, config.held_out]
     training, validation, held_out = split(examples, shares, config.seed)
     return training, validation, held_out
+
+
+def unseen(tests: Sequence[Example], examples: Sequence[Example]) -> list[Example]:
+    """Those of `tests` whose bytes are none of the examples'."""
+    known = {example.data_hash for example in examples}
+    return [example for example in tests if example.data_hash not in known]
 
 
 def spec_of_labels(slug: str, version: int, labels: Sequence[str], size: InputSize) -> ReaderSpec:
