@@ -237,6 +237,9 @@ def test_a_temperature_is_what_is_expected_until_pictures_tell_otherwise(tmp_pat
     assert many < few <= nothing
     often_wrong = packaging.calibrated(modest, [(picture("A1B2"), text) for text in ("A1B2", "A1B3") * 30])
     assert often_wrong > nothing
+    small = [(picture("A1B2"), text) for text in ("A1B2", "a1b2") * 30]
+    assert packaging.calibrated(modest, small) == pytest.approx(many, rel=0.2)
+    assert packaging.calibrated(modest, small, case_sensitive=True) == often_wrong
 
 
 def test_splicing_cuts_between_characters_and_keeps_length_and_width() -> None:

@@ -89,25 +89,31 @@ def export_for_serving(
     )
 
 
-def calibrated(reader: Reader, pictures: Sequence[tuple[Image.Image, str]]) -> float:
+def calibrated(
+    reader: Reader, pictures: Sequence[tuple[Image.Image, str]], *, case_sensitive: bool = False
+) -> float:
     """The temperature under which what is read right and wrong of labelled RGB pictures surprises least.
 
     The log loss of the confidence in what serving answers (Guo et al. 2017), with EXPECTED_TEMPERATURE as
-    what is expected before any picture is seen: a handful of them hardly moves it.
+    what is expected before any picture is seen: a handful of them hardly moves it. `case_sensitive`: whether
+    a text in the other case counts as wrong.
     """
+    fold = str if case_sensitive else str.upper
     seen = [(reader.look(image), text) for image, text in pictures]
 
     def surprise(temperature: float) -> float:
         readings = ((reader.settle(looks, temperature=temperature), text) for looks, text in seen)
-        loss = -sum(math.log(_probability_of_outcome(reading, text)) for reading, text in readings)
+        outcomes = (
+            (reading, reading is not None and fold(reading.text) == fold(text)) for reading, text in readings
+        )
+        loss = -sum(math.log(_probability_of_outcome(reading, right)) for reading, right in outcomes)
         return loss + (math.log(temperature / EXPECTED_TEMPERATURE) / _SPREAD) ** 2 / 2
 
     return float(min(TEMPERATURES, key=surprise))
 
 
-def _probability_of_outcome(reading: Reading | None, text: str) -> float:
+def _probability_of_outcome(reading: Reading | None, right: bool) -> float:
     confidence = reading.confidence if reading else 0.0
-    right = reading is not None and reading.text.upper() == text.upper()
     return min(max(confidence if right else 1 - confidence, _LEAST_LIKELIHOOD), 1.0)
 
 

@@ -116,7 +116,8 @@ def train_reader(
     # Written once so that the reader that will serve can be asked, then again with what it answered.
     packaging.finish(out, spec, metrics=measured, trained_on=seen)
     pictures = [(open_image(e.path.read_bytes()), normalised(e.label, spec)) for e in validation]
-    spec = replace(spec, temperature=packaging.calibrated(Reader(out), pictures))
+    temperature = packaging.calibrated(Reader(out), pictures, case_sensitive=spec.case_sensitive)
+    spec = replace(spec, temperature=temperature)
     packaging.finish(out, spec, metrics=measured, trained_on=seen)
     answered = readings(Reader(out), validation)
     measured["validation"] = dict(summarize(answered))
