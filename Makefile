@@ -26,7 +26,7 @@ test: .venv-dev/.stamp packages ## Install what the checks need and run every ch
 	@$(MAKE) --no-print-directory check pytest
 
 .PHONY: check
-check: .venv-dev/.stamp ## Run the checks without the tests: lint, types, imports, Django, Dockerfile
+check: .venv-dev/.stamp .venv-audit/.stamp ## Run the checks without the tests: lint, types, imports, Django, Dockerfile, advisories
 	$(DEV)/ruff check $(SOURCES)
 	$(DEV)/ruff format --check $(SOURCES)
 	DEBUG=1 $(DEV)/mypy $(SOURCES)
@@ -35,6 +35,7 @@ check: .venv-dev/.stamp ## Run the checks without the tests: lint, types, import
 	DEBUG=1 $(DEV)/python manage.py makemigrations --check --dry-run
 	$(DEV)/pip check
 	$(DEV)/hadolint Dockerfile
+	.venv-audit/bin/python bin/audit.py .venv-dev/lib/python3*/site-packages
 
 # The libraries' tests touch no database: they run once.
 .PHONY: pytest
@@ -75,9 +76,8 @@ circle: .venv-dev/.stamp fonts ## On the practice site: crawl, label, train, pro
 	@$(DEV)/python bin/circle.py
 
 .PHONY: audit
-audit: .venv-dev/.stamp ## Look for known vulnerabilities in what is pinned (asks PyPI's advisories)
-	@[ -x .venv-audit/bin/pip-audit ] || { "$(PYTHON)" -m venv .venv-audit && .venv-audit/bin/pip install -q pip-audit==2.10.1; }
-	.venv-audit/bin/pip-audit --path .venv-dev/lib/python3*/site-packages
+audit: .venv-dev/.stamp .venv-audit/.stamp ## Look for known vulnerabilities in what is pinned; fails where PyPI's advisories cannot be asked
+	@.venv-audit/bin/python bin/audit.py --strict .venv-dev/lib/python3*/site-packages
 
 .PHONY: clean
 clean: ## Delete environments and caches; the database and trained models stay
@@ -90,6 +90,12 @@ clean: ## Delete environments and caches; the database and trained models stay
 
 .venv-dev/.stamp: $(PINS) requirements/training.txt requirements/crawl.txt requirements/practice.txt requirements/worker.txt requirements/dev.txt requirements.txt
 	@bin/make-venv "$(PYTHON)" .venv-dev requirements/dev.txt
+
+# Apart from what it looks at.
+.venv-audit/.stamp: Makefile
+	@"$(PYTHON)" -m venv .venv-audit
+	@.venv-audit/bin/pip install -q pip-audit==2.10.1
+	@touch $@
 
 .venv-training/.stamp: $(PINS) requirements/training.txt
 	@bin/make-venv "$(PYTHON)" .venv-training requirements/training.txt
