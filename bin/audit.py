@@ -24,9 +24,10 @@ def main() -> int:
     arguments = parser.parse_args()
     if not arguments.packages.is_dir():
         parser.error(f"{arguments.packages} is no folder")
-    command = [Path(sys.executable).with_name("pip-audit"), "--progress-spinner", "off", "--format", "json"]
+    program = str(Path(sys.executable).with_name("pip-audit"))
+    command = [program, "--progress-spinner", "off", "--format", "json"]
     try:
-        asked = subprocess.run([*command, "--path", arguments.packages], capture_output=True, text=True)
+        asked = subprocess.run([*command, "--path", str(arguments.packages)], capture_output=True, text=True)
         report = json.loads(asked.stdout)
     except (OSError, ValueError) as error:
         reason = str(error)
