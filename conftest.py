@@ -19,7 +19,10 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from tests.chromium import chromium
 from tests.postgresql import Cluster
+
+__all__ = ["chromium"]
 
 ROOT = Path(__file__).resolve().parent
 

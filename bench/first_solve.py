@@ -11,7 +11,6 @@ searches for a key here.
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from bench.labelling_page import ROOT, Service
+from tests.chromium import launched
 
 PASSWORD = "compiler-1952"  # noqa: S105 (made up)
 ANSWER = "K9XEF"
@@ -91,9 +91,7 @@ def measure(runs: int, *, verify_email: bool) -> dict[str, list[Told]]:
         subprocess.run(install, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         service.start()
         try:
-            with sync_playwright() as playwright:
-                chromium = shutil.which("chromium") or shutil.which("google-chrome")
-                browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            with launched() as browser:
                 expect.set_options(timeout=60_000)
                 for number in range(runs):
                     page = browser.new_context(base_url=service.address).new_page()

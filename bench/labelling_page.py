@@ -13,7 +13,6 @@ import itertools
 import os
 import random
 import secrets
-import shutil
 import signal
 import statistics
 import subprocess
@@ -26,9 +25,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from bench.http_server import ROOT, free_port
+from tests.chromium import launched
 
 PASSWORD = secrets.token_hex(8)
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -109,9 +109,7 @@ def main() -> None:
         prepare_crowd(options.sessions)
         service.start()
         try:
-            with sync_playwright() as playwright:
-                chromium = shutil.which("chromium") or shutil.which("google-chrome")
-                browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            with launched() as browser:
                 page = logged_in(browser.new_page(), service.address)
                 if options.axe:
                     check_access(page, service.address, options.axe.read_text())

@@ -6,7 +6,6 @@
 import argparse
 import io
 import math
-import shutil
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -14,9 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from bench.labelling_page import ROOT, Service, add_people, add_type, logged_in
+from tests.chromium import launched
 
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 TEXTS = [
@@ -53,9 +53,7 @@ def main() -> None:
         disagree("split")
         service.start()
         try:
-            with sync_playwright() as playwright:
-                chromium = shutil.which("chromium") or shutil.which("google-chrome")
-                browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            with launched() as browser:
                 Album(browser, service.address, options.out).fill()
         finally:
             service.kill()

@@ -13,7 +13,6 @@ import argparse
 import csv
 import io
 import random
-import shutil
 import sys
 import tempfile
 import time
@@ -22,10 +21,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from bench.labelling_page import Service, add_people, add_type, logged_in
 from bench.scripted_labeller import AT_ONCE, HUMAN, Pace, ScriptedLabeller
+from tests.chromium import launched
 
 SLUG = "sitting"
 SECONDS_TO_TRAIN = 1800
@@ -232,9 +232,7 @@ def sit(folder: Path, files: Sequence[Path], *, pace: Pace, options: argparse.Na
     Membership.objects.create(captcha_type=captcha_type, person=ben.get())
     service.start()
     try:
-        with sync_playwright() as playwright:
-            chromium = shutil.which("chromium") or shutil.which("google-chrome")
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        with launched() as browser:
             sitting = Sitting(
                 browser, service.address, truths, pace, 0.0 if options.at_once else options.lapses
             )

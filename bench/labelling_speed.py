@@ -9,16 +9,16 @@ what it overlooks stand in bench/scripted_labeller.py. Last, right predictions a
 
 import argparse
 import random
-import shutil
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from bench.labelling_page import ALPHABET, Service, add_people, add_type, drawn, logged_in
 from bench.scripted_labeller import AT_ONCE, ScriptedLabeller
+from tests.chromium import launched
 
 WATCH_KEYS = """
     window.keys = 0;
@@ -45,9 +45,7 @@ def main() -> None:
         predicted("keys", options.accepted, 0.0, chance)
         service.start()
         try:
-            with sync_playwright() as playwright:
-                chromium = shutil.which("chromium") or shutil.which("google-chrome")
-                browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            with launched() as browser:
                 page = logged_in(browser.new_page(), service.address)
                 for mode in ("type", "verify", "grid"):
                     measure(page, service.address, mode, options)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from accounts.models import User
-from captcha_site.tests.browsing import AXE, TAGS, VIOLATIONS, Visitor, chromium
+from captcha_site.tests.browsing import AXE, TAGS, VIOLATIONS, Visitor
 from jobs import services as jobs
 from jobs.models import JobRun
 from ml import registry
@@ -32,7 +32,7 @@ from own_types.tests.conftest import (
 )
 
 __all__ = [
-    "_no_launch", "_own_places", "ada", "chromium", "eve", "gate", "make_customer", "readers", "run_training",
+    "_no_launch", "_own_places", "ada", "eve", "gate", "make_customer", "readers", "run_training",
 ]  # fmt: skip
 
 pytestmark = [

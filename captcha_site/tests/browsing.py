@@ -1,18 +1,18 @@
 """A person with a real browser: the pages with the shipped models, and what its console complains of."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Any
 
 import pytest
 from django.core.cache import cache
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from accounts import credits
 from accounts.models import User
 from ml import registry
 from ml.services import install_shipped_models
+from tests.chromium import REPORT_VIOLATIONS
 
 PASSWORD = "a password of theirs"
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
@@ -20,25 +20,6 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 VIOLATIONS = """async tags => (await axe.run(document, {runOnly: tags, preload: false})).violations.map(
     one => one.id + ": " + one.nodes.map(node => node.html.slice(0, 200)).join(" | "))"""
 """Without preloading: axe would put imported style sheets into the page, which the policy forbids."""
-REPORT_VIOLATIONS = """
-    document.addEventListener("securitypolicyviolation", event =>
-        console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
-"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.fail("Chromium is not installed. Type: sudo apt-get install -y chromium")
-    with pytest.MonkeyPatch.context() as monkeypatch, sync_playwright() as playwright:
-        # The driver keeps a loop running in this thread, in which Django would refuse to touch the database.
-        monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        # Root may not use Chromium's sandbox; the pages are ours.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        expect.set_options(timeout=30_000)  # ms; a busy machine needs more than the usual 5 s
-        yield browser
-        browser.close()
 
 
 class Visitor:

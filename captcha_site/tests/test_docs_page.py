@@ -1,32 +1,21 @@
 """/api/docs/: Swagger UI in a real browser, under the strict content security policy."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-REPORT_VIOLATIONS = """
-    document.addEventListener("securitypolicyviolation", event =>
-        console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
-"""
+from tests.chromium import REPORT_VIOLATIONS
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.fail("Chromium is not installed. Type: sudo apt-get install -y chromium")
-    with sync_playwright() as playwright:
-        # Root may not use Chromium's sandbox; the page is ours.
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        expect.set_options(timeout=30_000)  # ms; a busy machine needs more than the usual 5 s
-        page.add_init_script(REPORT_VIOLATIONS)
-        yield page
-        browser.close()
+def page(chromium: Browser) -> Iterator[Page]:
+    page = chromium.new_page()
+    page.add_init_script(REPORT_VIOLATIONS)
+    yield page
+    page.close()
 
 
 def test_the_page_carries_no_script_and_no_style_of_its_own() -> None:

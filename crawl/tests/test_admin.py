@@ -3,7 +3,6 @@
 import contextlib
 import os
 import select
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,13 +13,14 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.test import Client
 from django.urls import reverse
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from crawl import services, sources
 from crawl.models import CaptchaSource, CrawlRun
 from crawl.tests.conftest import Crawler, MakeSource, PracticeProcess
 from jobs.models import JobRun, Schedule
 from labeling.models import Sample
+from tests.chromium import launched
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,15 +54,9 @@ def client_of(person: Any) -> Client:
 
 @pytest.fixture
 def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.fail("Chromium is not installed. Type: sudo apt-get install -y chromium")
-    with pytest.MonkeyPatch.context() as monkeypatch, sync_playwright() as playwright:
-        monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # the driver keeps a loop in this thread
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with launched() as browser:
         expect.set_options(timeout=180_000)  # ms; three processes begin one after the other
         yield browser
-        browser.close()
         # Those opened beside the driver's loop: once it has ended, Django sees them no more, and they stay.
         connections.close_all()
 

@@ -1,7 +1,6 @@
 """The labelling page in a real browser: keys alone, from one image to the next."""
 
 import re
-import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,36 +8,17 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from labeling.models import Assignment, Label, Sample
 from labeling.reports import add_reported
 from labeling.tests.conftest import PASSWORD, drawn
 from ml.models import CaptchaType
+from tests.chromium import REPORT_VIOLATIONS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MakeSample = Callable[..., Sample]
-
-REPORT_VIOLATIONS = """
-    document.addEventListener("securitypolicyviolation", event =>
-        console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
-"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.fail("Chromium is not installed. Type: sudo apt-get install -y chromium")
-    with pytest.MonkeyPatch.context() as monkeypatch, sync_playwright() as playwright:
-        # The driver keeps a loop running in this thread, in which Django would refuse to touch the database.
-        monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        # Root may not use Chromium's sandbox; the page is ours.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        expect.set_options(timeout=30_000)  # ms; a busy machine needs more than the usual 5 s
-        yield browser
-        browser.close()
 
 
 class Labeller:

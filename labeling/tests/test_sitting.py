@@ -19,12 +19,12 @@ from jobs import services
 from labeling.models import Assignment, Sample, Split
 from labeling.tests.conftest import browser_of
 from labeling.tests.test_access import content
-from labeling.tests.test_page import Labeller, at_the_page, chromium
+from labeling.tests.test_page import Labeller, at_the_page
 from ml.models import CaptchaType
 from ml.recognition.synthesis import generator
 from ml.services import install_shipped_models
 
-__all__ = ["at_the_page", "chromium"]
+__all__ = ["at_the_page"]
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -17,12 +17,12 @@ from labeling import queue
 from labeling.datasets import folder_of, freeze
 from labeling.models import Dataset, Mode, Sample
 from labeling.tests.conftest import Page, browser_of
-from labeling.tests.test_page import Labeller, at_the_page, chromium
+from labeling.tests.test_page import Labeller, at_the_page
 from ml.models import CaptchaType, Evaluation, ModelVersion
 from ml.services import register_version
 from ml.tests.artifacts import write_reader
 
-__all__ = ["at_the_page", "chromium"]
+__all__ = ["at_the_page"]
 
 MakeSample = Callable[..., Sample]
 

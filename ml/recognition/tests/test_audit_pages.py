@@ -1,12 +1,10 @@
 """The pages of `learning_curve` and `audit` in a real browser: whole in one file, on a phone, and dark."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from ml.recognition.audit.advice import advise, headline
 from ml.recognition.audit.curve import Curve, Point, Suspect, Suspects
@@ -31,18 +29,6 @@ CURVE = Curve(
     untrained=interval(31, 100),
     skipped={5: "too few"},
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.fail("Chromium is not installed. Type: sudo apt-get install -y chromium")
-    with sync_playwright() as playwright:
-        # Root may not use Chromium's sandbox; the page is ours.
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +73,14 @@ def test_a_page_is_whole_in_one_file_and_fits_a_phone_and_a_desk(
     width: int,
     scheme: Literal["light", "dark"],
     examples: list[Example],
-    browser: Browser,
+    chromium: Browser,
     tmp_path: Path,
 ) -> None:
     html = pages(examples)[name]
     assert "<script" not in html
     file = tmp_path / "page.html"
     file.write_text(html, encoding="utf-8")
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     complaints: list[str] = []
     requests: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
