@@ -8,7 +8,6 @@ calibrates them (Guo et al. 2017). Where constraints leave characters out, it is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -37,6 +36,9 @@ __all__ = [
 Scores = NDArray[np.floating]
 _UNLIKELY = 1e-12
 """Least probability that one look may give to what the others see."""
+_AGREEMENT = 0.5
+"""Exponent of the power mean over looks. Towards 0 one look that sees nothing vetoes what all others see
+(the geometric mean); at 1 one look that is sure overrules them (the arithmetic one)."""
 NEGLIGIBLE = 1e-9
 """Probability that a text's confidence may neglect."""
 _DIGIT, _LETTER = 1, 2
@@ -100,9 +102,10 @@ def joint_decode(
     """The text that several looks at one picture make likeliest together; None when none is plausible.
 
     Each look proposes its best text, and its best within each of the issuers' alphabets. Of these wins the
-    one with the highest mean log-probability, to which `expectation` times `issuers.surprise` is added where
-    the constraints leave all characters open. The confidence is the probability that the looks give to all
-    proposals on average, shared out by that sum.
+    one of the highest logarithm of the looks' probabilities in a power mean, to which `expectation` times
+    `issuers.surprise` is added where the constraints leave all characters open. The confidence is the
+    probability that the surer half of the looks gives to all proposals on average, shared out by that sum:
+    a look that shows the picture at a scale the network cannot read tells nothing against the others.
 
     Args:
         looks: (frames, alphabet.size) floats each, divided by the temperature.
@@ -116,16 +119,17 @@ def joint_decode(
         return None
     posteriors = [_posteriors(logits, plan.columns) for logits in looks]
     weight = expectation if plan.columns is None else 0.0
-    covered, scores = 0.0, []
-    for labels in proposals:
-        seen = [max(text_probability(rows, labels), _UNLIKELY) for rows in posteriors]
-        covered += sum(seen) / len(seen)
-        expected = weight * issuers.surprise(alphabet.decode(labels)) if weight and labels else 0.0
-        scores.append(sum(map(math.log, seen)) / len(seen) + expected)
-    best = scores.index(max(scores))
+    seen = text_probabilities(posteriors, list(proposals)).clip(_UNLIKELY)
+    scores = np.log((seen**_AGREEMENT).mean(axis=0)) / _AGREEMENT
+    if weight:
+        scores += [
+            weight * issuers.surprise(alphabet.decode(labels)) if labels else 0.0 for labels in proposals
+        ]
+    best = int(scores.argmax())
     logits, path = list(proposals.values())[best]
-    share = 1 / sum(math.exp(score - scores[best]) for score in scores)
-    confidence = min(1.0, share * covered)
+    share = 1 / np.exp(scores - scores[best]).sum()
+    surer = np.sort(seen.sum(axis=1))[len(looks) // 2 :]
+    confidence = min(1.0, float(share * surer.mean()))
     return replace(_reading(logits, path, alphabet, 1.0, plan.columns), confidence=confidence)
 
 
@@ -140,9 +144,9 @@ def _proposed(logits: Scores, alphabet: Alphabet, plan: _Plan) -> Iterator[list[
         return
     # (alphabets, frames): the best class of each frame among those of each alphabet.
     within = np.where(_issuers_masks(alphabet)[:, None], logits[None], -np.inf).argmax(axis=2)
-    for narrowed in np.unique(within, axis=0).tolist():
+    for narrowed in dict.fromkeys(map(tuple, within.tolist())):
         if plan.obeyed_by(alphabet.decode(collapse(narrowed))):
-            yield narrowed
+            yield list(narrowed)
 
 
 @lru_cache(maxsize=64)
@@ -167,6 +171,43 @@ def text_probability(probabilities: Scores, labels: Sequence[int]) -> float:
         return float(probabilities[:, BLANK].prod(dtype=np.float64))
     # Plain floats: at this size they take a third of the time of NumPy's calls.
     return _forward(probabilities.take([*labels, BLANK], axis=1).tolist(), labels)
+
+
+def text_probabilities(looks: Sequence[Scores], texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+    """`text_probability` of each text under each look, all in one recursion: (looks, texts).
+
+    Args:
+        looks: (frames, classes) each, of any number of frames.
+    """
+    frames, most = max(map(len, looks)), max(map(len, texts))
+    # Past a look's end only blanks follow, surely, which leaves the sums as they are.
+    ended = np.zeros((frames, len(looks), looks[0].shape[1]))
+    ended[..., BLANK] = 1
+    for number, rows in enumerate(looks):
+        ended[: len(rows), number] = rows
+    labels = np.full((len(texts), most + 1), -1)
+    for number, text in enumerate(texts):
+        labels[number, : len(text)] = text
+    labels = labels[:, :-1]
+    emitted = np.where(labels >= 0, ended[:, :, labels], 0.0)
+    blank = ended[:, :, BLANK, None, None]
+    # Only a different character may follow without a blank between.
+    direct = (labels[:, 1:] != labels[:, :-1]).astype(float)
+    # As in `_forward`: `ends_blank[…, i]` has seen `i` characters and stands on a blank.
+    ends_blank = np.zeros((len(looks), len(texts), most + 1))
+    ends_blank[..., 0] = 1
+    ends_character = np.zeros((len(looks), len(texts), most))
+    for frame in range(frames):
+        stands = ends_character + ends_blank[..., :-1]
+        stands[..., 1:] += direct * ends_character[..., :-1]
+        ends_blank[..., 1:] += ends_character
+        ends_blank *= blank[frame]
+        ends_character = stands * emitted[frame]
+    # What stands on the last character counts as followed by a blank.
+    ends_blank[..., 1:] += ends_character
+    lengths = np.array([len(text) for text in texts])
+    totals: NDArray[np.float64] = ends_blank[:, np.arange(len(texts)), lengths]
+    return totals
 
 
 def _forward(rows: list[list[float]], labels: Sequence[int]) -> float:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,7 +41,7 @@ _SUM = Constraints(alphabet=frozenset(arithmetic.CHARACTERS))
 _LARGEST_RUN = 16
 """Images a run: ONNX Runtime keeps the memory of the largest one, 35 MiB for 64 and no faster."""
 SURE = 0.98
-"""Confidence from which one look at a picture is enough."""
+"""Confidence from which no further look at a picture is taken."""
 Looks = Sequence[NDArray[np.float32]]
 """Logits (frames, classes) of each look at one picture."""
 Spec = TypeVar("Spec", ReaderSpec, TypesSpec)
@@ -86,16 +87,19 @@ class Reader:
         *,
         temperature: float | None = None,
     ) -> Reading | None:
-        """What the first of `looks` says where it leaves no doubt, else what all of them say together.
+        """What the first of `looks` says where it leaves no doubt, else the first three, else all of them.
 
         The later ones are taken only then. Arguments as for `decode`.
         """
         following = iter(looks)
-        first = next(following)
-        reading = self.decode((first,), constraints, temperature=temperature)
-        if len(self.spec.looks) == 1 or (reading is not None and reading.confidence >= SURE):
-            return reading
-        return self.decode((first, *following), constraints, temperature=temperature)
+        taken: list[NDArray[np.float32]] = []
+        reading: Reading | None = None
+        for count in sorted({1, min(3, len(self.spec.looks)), len(self.spec.looks)}):
+            taken += islice(following, count - len(taken))
+            reading = self.decode(taken, constraints, temperature=temperature)
+            if reading is not None and reading.confidence >= SURE:
+                break
+        return reading
 
     def look(self, image: Image.Image) -> Looks:
         """The logits of an RGB picture, (frames, classes) float32, for each of the spec's looks at it."""

@@ -20,6 +20,7 @@ from ml.recognition.decoding import (
     constrained_decode,
     greedy_decode,
     log_softmax,
+    text_probabilities,
     text_probability,
 )
 
@@ -270,3 +271,16 @@ def test_constraints_say_themselves_in_words() -> None:
 
 def test_an_alphabet_may_be_given_as_a_string() -> None:
     assert Constraints(alphabet="abc").alphabet == frozenset("abc")  # type: ignore[arg-type]
+
+
+def test_texts_are_as_probable_under_several_looks_as_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        classes = int(rng.integers(3, 8))
+        looks = [rng.random((frames, classes)) ** 3 for frames in rng.integers(1, 14, rng.integers(1, 5))]
+        looks = [rows / rows.sum(axis=1, keepdims=True) for rows in looks]
+        texts = [
+            rng.integers(1, classes, length).tolist() for length in rng.integers(0, 6, rng.integers(1, 6))
+        ]
+        expected = [[text_probability(rows, text) for text in texts] for rows in looks]
+        np.testing.assert_allclose(text_probabilities(looks, texts), expected, atol=1e-7)

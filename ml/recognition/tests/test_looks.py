@@ -13,7 +13,7 @@ from ml.recognition.artifacts import ArtifactError, load_spec
 from ml.recognition.charset import GENERAL_ALPHABET, Alphabet
 from ml.recognition.decoding import Constraints, greedy_decode, joint_decode
 from ml.recognition.images import InputSize, fit
-from ml.recognition.looks import PLAIN, THREE, Look, shown
+from ml.recognition.looks import PLAIN, SIX, THREE, Look, shown
 from ml.recognition.reader import Reader
 from ml.recognition.tests.artifact_factory import picture, write_reader
 
@@ -89,6 +89,16 @@ def test_looks_that_disagree_are_weighed() -> None:
     assert 0.5 < reading.confidence < 0.95
 
 
+def test_looks_that_see_nothing_do_not_outvote_those_that_see_it() -> None:
+    """At a scale that a network cannot read it is unsure of everything."""
+    sure = seen({"4": 0.97, "9": 0.03}, {"K": 0.97, "X": 0.03})
+    blind = seen({"4": 1e-4, "9": 0.3, "7": 0.3}, {"X": 0.3, "K": 1e-4})
+    reading = joint_decode([blind, sure, blind, sure], GENERAL_ALPHABET, Constraints())
+    assert reading is not None
+    assert reading.text == "4K"
+    assert reading.confidence > 0.5
+
+
 def test_looks_that_agree_are_as_sure_as_each() -> None:
     logits = seen({"B": 0.95, "8": 0.05}, {"K": 1})
     reading = joint_decode([logits, logits], GENERAL_ALPHABET, Constraints())
@@ -135,6 +145,20 @@ def test_a_second_look_is_taken_in_doubt_alone(tmp_path: Path, monkeypatch: pyte
     assert len(runs) == 1
     unsure.read(picture("A1"))
     assert len(runs) == 4
+    much = Reader(write_reader(tmp_path / "3", looks=SIX, logits_scale=6))
+    much.read(picture("A1"))
+    assert len(runs) == 10
+
+
+def test_three_looks_that_are_sure_together_are_enough_of_six(tmp_path: Path) -> None:
+    reader = Reader(write_reader(tmp_path / "1", looks=SIX))
+    sure, unsure = (
+        seen({"A": share, "B": 1 - share}, alphabet=reader.spec.alphabet) for share in (0.999, 0.6)
+    )
+    looks = iter([unsure, sure, sure, sure, sure, sure])
+    reading = reader.settle(looks)
+    assert reading is not None
+    assert (reading.text, len(list(looks))) == ("A", 3)
 
 
 @pytest.mark.parametrize(

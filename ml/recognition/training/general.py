@@ -61,7 +61,7 @@ def package_general(folder: Path, *, version: int, dataset: dict[str, Any], size
         version=version,
         input=size,
         alphabet=GENERAL_ALPHABET,
-        looks=looks.THREE,
+        looks=looks.SIX,
         expectation=EXPECTATION,
         dataset=dataset,
     )
