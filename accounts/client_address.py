@@ -36,6 +36,7 @@ def client_network(request: HttpRequest) -> str | None:
     return None if address is None else str(address)
 
 
+@lru_cache(maxsize=1024)  # the same clients come again and again, and parsing is plain Python
 def _parse(text: str) -> Address | None:
     try:
         address = ip_address(text.strip())

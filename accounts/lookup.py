@@ -11,10 +11,11 @@ from django.db import DEFAULT_DB_ALIAS, connection
 from accounts.models import ApiKey, CreditAccount, User
 
 _USER_FIELDS = [field.attname for field in User._meta.concrete_fields]
-_KEY_FIELDS = [field.attname for field in ApiKey._meta.concrete_fields]
+_LISTED = ("name", "prefix", "created")  # what only the list of keys shows
+_KEY_FIELDS = [field.attname for field in ApiKey._meta.concrete_fields if field.name not in _LISTED]
 _ACCOUNT = "account.id, account.balance"
 _PERSON = ", ".join(f"person.{field.column}" for field in User._meta.concrete_fields)
-_KEY = ", ".join(f"key.{field.column}" for field in ApiKey._meta.concrete_fields)
+_KEY = ", ".join(f"key.{name}" for name in _KEY_FIELDS)
 _WITH_ACCOUNT = "accounts_user person JOIN accounts_creditaccount account ON account.user_id = person.id"
 _BY_ID = f"SELECT {_ACCOUNT}, {_PERSON} FROM {_WITH_ACCOUNT} WHERE person.id = %s"  # noqa: S608 (our columns)
 _BY_KEY = (

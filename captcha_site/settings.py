@@ -362,7 +362,7 @@ STORAGES = {
         "OPTIONS": {"location": SAMPLES_ROOT},
     },
     "solved": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "BACKEND": "solving.storage.NewFiles",
         "OPTIONS": {
             "location": SOLVED_IMAGES_ROOT,
             "file_permissions_mode": 0o600,

@@ -30,6 +30,11 @@ _CLAIM = """
         (user_id, key, request_hash, claim, claimed_at, created, content_type)
     VALUES (%s, %s, %s, %s, %s, %s, '')
     ON CONFLICT (user_id, key) DO NOTHING RETURNING id"""
+_COMPLETE = """
+    UPDATE solving_idempotencykey SET status = %s, content_type = %s, body = %s
+    WHERE id = %s AND claim = %s AND status IS NULL"""
+_TOKEN = IdempotencyKey._meta.get_field("claim")
+_BODY = IdempotencyKey._meta.get_field("body")
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def claim(*, user_id: int, key: str, request_hash: str) -> Claim | Answer:
 def _claim_new(user_id: int, key: str, request_hash: str) -> Claim | None:
     """A claim on a key that nobody used; None where somebody did. One statement, whoever races."""
     token = uuid.uuid4()
-    as_uuid = IdempotencyKey._meta.get_field("claim").get_db_prep_value(token, connection)
+    as_uuid = _TOKEN.get_db_prep_value(token, connection)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, [user_id, key, request_hash, as_uuid, now, now])
@@ -111,10 +116,14 @@ def _join(row: IdempotencyKey, request_hash: str) -> Claim | Answer:
 def complete(claim: Claim, answer: Answer) -> None:
     """Store the answer; to be called in the transaction that charges.
 
-    Raises StillRunning when another process has taken the claim over: the caller's transaction must fail.
+    The account's row is locked meanwhile, so that no query is built here. Raises StillRunning when another
+    process has taken the claim over: the caller's transaction must fail.
     """
-    held = IdempotencyKey.objects.filter(pk=claim.row_id, claim=claim.token, status=None)
-    stored = held.update(status=answer.status, content_type=answer.content_type, body=answer.body)
+    body = _BODY.get_db_prep_value(answer.body, connection)
+    token = _TOKEN.get_db_prep_value(claim.token, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(_COMPLETE, [answer.status, answer.content_type, body, claim.row_id, token])
+        stored = cursor.rowcount
     if stored != 1:
         raise StillRunning
 

@@ -75,8 +75,8 @@ def delete_expired() -> int:
 
 
 def _name(solve: Solve) -> str:
-    minute = solve.created.minute // 10 * 10
-    return f"{solve.created.astimezone(UTC).replace(minute=minute):%Y%m%dT%H%M}/{solve.pk}"
+    created = solve.created.astimezone(UTC)
+    return f"{created:%Y%m%dT%H}{created.minute // 10}0/{solve.pk}"
 
 
 def _name_for_staff(solve: Solve) -> str:
