@@ -24,6 +24,9 @@ class NewFiles(FileSystemStorage):
             rest = memoryview(content.read())
             while rest:
                 rest = rest[os.write(file, rest) :]
+        except OSError:  # half of an image is worse than none
+            os.unlink(path)
+            raise
         finally:
             os.close(file)
         return name or ""

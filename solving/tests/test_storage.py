@@ -1,5 +1,7 @@
 """The storage of solves' images: private files, none written over, folders made as they are needed."""
 
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -38,3 +40,20 @@ def test_a_place_that_is_no_folder_is_an_error_of_the_system(storage: NewFiles, 
     (tmp_path / "solved").write_text("a file where the folder should be")
     with pytest.raises(OSError, match="solved"):
         storage.save("folder/1", ContentFile(b"image"))
+
+
+def test_no_half_of_an_image_stays_where_the_disk_is_full(
+    storage: NewFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.save("folder/1", ContentFile(b"first"))
+    written = os.write
+
+    def write(file: int, content: bytes) -> int:
+        if len(content) <= 50:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(file, content[:50])
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(OSError, match="No space"):
+        storage.save("folder/2", ContentFile(bytes(100)))
+    assert storage.listdir("folder")[1] == ["1"]
