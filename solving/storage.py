@@ -1,6 +1,7 @@
 """The storage of solves' images: a new file in three system calls, where Django's takes fourteen."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from django.core.files.storage import FileSystemStorage
@@ -25,7 +26,7 @@ class NewFiles(FileSystemStorage):
             while rest:
                 rest = rest[os.write(file, rest) :]
         except OSError:  # half of an image is worse than none
-            os.unlink(path)
+            Path(path).unlink()
             raise
         finally:
             os.close(file)
