@@ -10,8 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
-from django.db.models.functions import Lower
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -24,7 +23,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from accounts import credits, selectors, services, two_factor, verification
 from accounts.admin_forms import ChangeUserForm, CreditsForm, DeleteUserForm, NewPasswordForm, NewUserForm
-from accounts.admin_lists import DayByIdFilter, LimitedPaginator
+from accounts.admin_lists import DayByIdFilter, LimitedPaginator, ids_of_user_named
 from accounts.errors import AccountError
 from accounts.models import ApiKey, CreditAccount, LedgerEntry, User
 
@@ -272,9 +271,10 @@ class LedgerEntryAdmin(admin.ModelAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        accounts = CreditAccount.objects.annotate(name=Lower("user__username")).filter(name=term.lower())
+        wanted = Q(user__in=ids_of_user_named(term))
         if term.isascii() and term.isdigit() and len(term) < 19:
-            accounts |= CreditAccount.objects.annotate(name=Lower("user__username")).filter(pk=int(term))
+            wanted |= Q(pk=int(term))
+        accounts = CreditAccount.objects.filter(wanted)
         return queryset.filter(account__in=list(accounts.values_list("pk", flat=True))), False
 
     def has_add_permission(self, request: HttpRequest) -> bool:

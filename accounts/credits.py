@@ -180,6 +180,8 @@ def refund(*, account_id: int, amount: int, reference: str, reason: str = "", ac
     """Give ``amount`` > 0 charged credits back. The database refuses a second refund of a reference."""
     if not 0 < amount <= MAX_AMOUNT:
         raise ValueError(f"a refund is between 1 and {MAX_AMOUNT} credits, not {amount}")
+    if not reference:
+        raise ValueError("a refund says what it is for")
     kind = LedgerEntry.Kind.REFUND
     return _enter(account_id, amount, kind, reference=reference, reason=reason, actor=actor)
 

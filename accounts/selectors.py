@@ -23,8 +23,10 @@ class Drift:
 def drifting_accounts() -> Iterator[Drift]:
     """Accounts whose balance is not the sum of their entries, or not what the last entry says."""
     last_entry = LedgerEntry.objects.filter(account=OuterRef("pk")).order_by("-id")
+    # By a join it would be grouped by the last entry too, which is then looked up once for each entry.
+    own = LedgerEntry.objects.filter(account=OuterRef("pk")).order_by().values("account")
     accounts = CreditAccount.objects.annotate(
-        entry_sum=Coalesce(Sum("entries__amount"), 0),
+        entry_sum=Coalesce(Subquery(own.annotate(sum=Sum("amount")).values("sum")), 0),
         last_balance=Coalesce(Subquery(last_entry.values("balance_after")[:1]), 0),
     )
     drifting = accounts.exclude(balance=F("entry_sum"), last_balance=F("balance")).order_by("pk")

@@ -38,12 +38,12 @@ class Server:
 
 
 @contextmanager
-def prepared(database: str, artifacts: Path | None) -> Iterator[Cluster | None]:
+def prepared(database: str, artifacts: Path | None, *, kept: Path | None = None) -> Iterator[Cluster | None]:
     """This process and its children set up on an empty database, `sqlite` or `postgresql`. Once a process.
 
-    Gives the PostgreSQL server, where it is one.
+    Gives the PostgreSQL server, where it is one. In the folder `kept` it stays, and is found as it was left.
     """
-    with tempfile.TemporaryDirectory() as folder, _database(database, Path(folder)) as (url, cluster):
+    with tempfile.TemporaryDirectory() as folder, _database(database, Path(folder), kept) as (url, cluster):
         os.environ.update(_environment(url, artifacts))
         import django
         from django.core.management import call_command
@@ -55,16 +55,19 @@ def prepared(database: str, artifacts: Path | None) -> Iterator[Cluster | None]:
 
 
 @contextmanager
-def _database(name: str, folder: Path) -> Iterator[tuple[str, Cluster | None]]:
-    """The URL of an empty database, and its server."""
+def _database(name: str, folder: Path, kept: Path | None) -> Iterator[tuple[str, Cluster | None]]:
+    """The URL of a database, empty unless it was kept, and its server."""
     if name == "sqlite":
         yield f"sqlite:///{folder / 'bench.sqlite3'}", None
         return
-    cluster = Cluster()
+    cluster = Cluster(kept)
     try:
         yield cluster.url, cluster
     finally:
-        cluster.stop()
+        if kept is None:
+            cluster.stop()
+        else:
+            cluster.halt(orderly=True)
 
 
 def _environment(url: str, artifacts: Path | None) -> dict[str, str]:

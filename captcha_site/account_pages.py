@@ -20,7 +20,8 @@ from accounts.sessions import session_user
 from captcha_site.charts import stacked_bars
 from solving import reports
 from solving.models import Solve
-from solving.selectors import UsageRow, usage
+from solving.selectors import usage
+from solving.totals import UsageRow
 
 DAYS = 30
 ENTRIES = 10
@@ -46,7 +47,7 @@ def my_account(request: HttpRequest) -> HttpResponse:
         "days": DAYS,
         "solves": sum(row.solves for row in used.rows),
         "spent": used.charged,
-        "by_type": _counted((row.captcha_type or "none", row.solves) for row in used.rows),
+        "by_type": _counted((row.captcha_type or "no type", row.solves) for row in used.rows),
         "by_outcome": _counted((row.outcome, row.solves) for row in used.rows),
         "rows": rows,
         "chart": stacked_bars(rows, first="solved", second="refused"),

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError
-from django.db.models import Count, Max
+from django.db.models import Count, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -32,6 +32,7 @@ from prometheus_client.registry import Collector
 
 from accounts.client_address import client_address
 from accounts.selectors import accounts_off_their_last_entry
+from jobs.kinds import all_kinds
 from jobs.models import JobRun
 from ml import registry
 from ml.selectors import load_errors, serving_versions
@@ -143,16 +144,24 @@ def _jobs() -> list[GaugeMetricFamily]:
     failed = GaugeMetricFamily(
         "captcha_job_last_failed", "1 where the latest ended job of the kind failed.", labels=["kind"]
     )
-    ended = JobRun.objects.filter(state__in=[JobRun.State.SUCCEEDED, JobRun.State.FAILED]).order_by()
-    latest = ended.values("kind").annotate(latest=Max("pk")).values_list("latest", flat=True)
-    for kind, moment in (
-        ended.filter(state=JobRun.State.SUCCEEDED).values_list("kind").annotate(Max("finished"))
-    ):
-        if moment is not None:
-            last.add_metric([kind], moment.timestamp())
-    for kind, how in JobRun.objects.filter(pk__in=list(latest)).values_list("kind", "state"):
-        failed.add_metric([kind], int(how == JobRun.State.FAILED))
+    failed_last: dict[str, bool] = {}
+    for run in JobRun.objects.filter(pk__in=_latest_jobs()).order_by("pk").only("kind", "state", "finished"):
+        failed_last[run.kind] = run.state == JobRun.State.FAILED
+        if run.state == JobRun.State.SUCCEEDED and run.finished is not None:
+            last.add_metric([run.kind], run.finished.timestamp())
+    for kind, how in failed_last.items():
+        failed.add_metric([kind], int(how))
     return [unfinished, last, failed]
+
+
+def _latest_jobs() -> list[Any]:
+    """Of each kind the last that succeeded and the last that failed: a look into an index for each."""
+    states = (JobRun.State.SUCCEEDED, JobRun.State.FAILED)
+    return [
+        Subquery(JobRun.objects.filter(state=state, kind=kind.name).order_by("-pk").values("pk")[:1])
+        for kind in all_kinds()
+        for state in states
+    ]
 
 
 def _ledger() -> list[GaugeMetricFamily]:

@@ -47,7 +47,7 @@ def _shadow_readings(moment: datetime) -> int:
 
 def _jobs(moment: datetime) -> int:
     deleted = 0
-    ended = JobRun.objects.filter(finished__lt=moment).order_by("pk")
+    ended = JobRun.objects.filter(finished__lt=moment).order_by("finished")
     while ids := list(ended.values_list("pk", flat=True)[:BATCH]):
         deleted += JobRun.objects.filter(pk__in=ids).delete()[0]
     return deleted

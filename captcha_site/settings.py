@@ -62,6 +62,8 @@ CURVES_ROOT = env.path("CURVES_ROOT", BASE_DIR / "var" / "curves")
 TRAINING_PYTHON = env.text("TRAINING_PYTHON")
 # A larger file of a model is neither registered nor loaded; ml.recognition reads none above 4 MiB either.
 MAX_MODEL_BYTES = env.integer("MAX_MODEL_BYTES", 4 * 1024 * 1024, minimum=1024)
+# Readers of customers' own types that a process keeps open, some 2 MiB each.
+PRIVATE_READERS = env.integer("PRIVATE_READERS", 32, minimum=1)
 SHADOW_PERCENT = env.integer("SHADOW_PERCENT", 10, minimum=0)
 if SHADOW_PERCENT > 100:
     raise ImproperlyConfigured(f"SHADOW_PERCENT={SHADOW_PERCENT} is above 100.")

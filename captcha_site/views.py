@@ -45,7 +45,9 @@ def info(request: HttpRequest) -> HttpResponse:
 def health_check(request: HttpRequest) -> JsonResponse:
     """The process answers; 503 when it is about to end. Whether it can solve is for ``readyz`` to say."""
     if settings.DRAIN_FILE and Path(settings.DRAIN_FILE).exists():
-        return JsonResponse({"message": "I am about to end: ask another one."}, status=503)
+        answer = JsonResponse({"message": "I am about to end: ask another one."}, status=503)
+        answer._has_been_logged = True  # type: ignore[attr-defined]  # no error: the proxy asks each second
+        return answer
     return JsonResponse({"message": "I am alive and kicking!"})
 
 

@@ -70,6 +70,8 @@ class JobRun(models.Model):
                 name="jobrun_unfinished", fields=["state"], condition=Q(state__in=["queued", "running"])
             ),
             models.Index(name="jobrun_key", fields=["key", "-id"]),
+            models.Index(name="jobrun_latest", fields=["state", "kind", "-id"]),
+            models.Index(name="jobrun_finished", fields=["finished"]),
         ]
 
     def __str__(self) -> str:

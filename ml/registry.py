@@ -3,15 +3,20 @@
 Each process holds one `Recognizer` built from the serving versions. At most once a second one cheap query
 asks whether that set has changed; if so the readers are exchanged at once, in one assignment. A version that
 fails to load leaves the one before it at work; the reason is logged and stored with the version.
+
+Readers of customers' own types are opened when their owner first asks, and the least lately used are closed
+again: else each customer would cost every process memory and a part of its start.
 """
 
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,6 +88,7 @@ class _Snapshot:
 
     rows: tuple[ServingVersion, ...]
     loaded: Mapping[str, _Loaded]
+    """Of public types, the general reader and the type model; private readers open at their first use."""
     problems: Mapping[str, str]
     public: Recognizer
     of_owners: Mapping[int, Recognizer]
@@ -91,7 +97,78 @@ class _Snapshot:
 
     @property
     def can_read(self) -> bool:
-        return any(isinstance(entry.model, Reader) for entry in self.loaded.values())
+        """Private readers count unopened: whether one opens shows when its owner asks."""
+        return any(isinstance(entry.model, Reader) for entry in self.loaded.values()) or bool(self.of_owners)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What came of opening the version `asked`: a model, of an earlier version where there is a problem."""
+
+    asked: ServingVersion
+    loaded: _Loaded | None
+    problem: str
+    next_try: float
+
+
+class _PrivateReaders:
+    """The private readers that a process has open, PRIVATE_READERS at most."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    def reader(self, row: ServingVersion) -> Reader | None:
+        """The reader of a serving row; of the version before, or None, while it does not load."""
+        with self._lock:
+            kept = self._kept.get(row.slug)
+            if (
+                kept is None
+                or kept.asked[:-1] != row[:-1]
+                or (kept.problem and self._clock() >= kept.next_try)
+            ):
+                loaded, problem = _open(row, kept.loaded if kept else None)
+                _record({row.slug: problem} if problem else {}, [] if problem else [row.pk], (row,))
+                kept = self._kept[row.slug] = _Kept(row, loaded, problem, self._clock() + RETRY_SECONDS)
+            self._kept.move_to_end(row.slug)
+            while len(self._kept) > settings.PRIVATE_READERS:
+                self._kept.popitem(last=False)
+        model = kept.loaded.model if kept.loaded else None
+        return model if isinstance(model, Reader) else None
+
+    def forget_others(self, slugs: Iterable[str]) -> None:
+        """Close what serves no more."""
+        serving = set(slugs)
+        with self._lock:
+            for slug in [slug for slug in self._kept if slug not in serving]:
+                del self._kept[slug]
+
+    def kept(self) -> dict[str, _Kept]:
+        with self._lock:
+            return dict(self._kept)
+
+
+class _ReadersOfOwner(Mapping[str, Reader]):
+    """The public readers, and an owner's own, each opened when it is asked for."""
+
+    def __init__(
+        self, public: Mapping[str, Reader], own: Mapping[str, ServingVersion], private: _PrivateReaders
+    ) -> None:
+        self._public, self._own, self._private = public, own, private
+
+    def __getitem__(self, slug: str) -> Reader:
+        row = self._own.get(slug)
+        reader = self._public[slug] if row is None else self._private.reader(row)
+        if reader is None:
+            raise KeyError(slug)
+        return reader
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(self._public, self._own)
+
+    def __len__(self) -> int:
+        return len(self._public) + len(self._own)
 
 
 def recognizer(user_id: int | None = None) -> Recognizer:
@@ -101,8 +178,10 @@ def recognizer(user_id: int | None = None) -> Recognizer:
 
 
 def loaded_versions() -> dict[str, int]:
-    """Slug to primary key of the `ModelVersion` that this process reads with."""
-    return {slug: entry.row.pk for slug, entry in _registry.snapshot().loaded.items()}
+    """Slug to primary key of the `ModelVersion` that this process has open to read with."""
+    loaded = {slug: entry.row.pk for slug, entry in _registry.snapshot().loaded.items()}
+    private = {slug: one.loaded.row.pk for slug, one in _registry.private.kept().items() if one.loaded}
+    return loaded | private
 
 
 def shadows() -> Mapping[str, ServingVersion]:
@@ -117,10 +196,12 @@ def ready() -> Readiness:
         snapshot = _registry.snapshot()
     except DatabaseError as error:
         return Readiness(False, [f"the registry of models cannot be read: {error}"])
-    private = {row.slug for row in snapshot.rows if row.owner_id is not None}  # whoever asks sees no name
-    problems = [
-        "a model of a private type cannot be loaded" if slug in private else problem
-        for slug, problem in snapshot.problems.items()
+    problems = list(snapshot.problems.values())
+    # Whoever asks sees no name of a private type.
+    problems += [
+        "a model of a private type cannot be loaded"
+        for one in _registry.private.kept().values()
+        if one.problem
     ]
     if not snapshot.can_read:
         problems.append("no reader is loaded (manage.py install_models registers the shipped ones)")
@@ -178,6 +259,7 @@ class Registry:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self.private = _PrivateReaders(clock)
         self._snapshot: _Snapshot | None = None
         self._next_check = 0.0
         self._next_retry = 0.0
@@ -219,7 +301,8 @@ class Registry:
             if shadows != current.shadows:
                 self._snapshot = current = replace(current, shadows=shadows)
             return current
-        built = _build(rows, current.loaded if current is not None else {})
+        built = _build(rows, current.loaded if current is not None else {}, self.private)
+        self.private.forget_others(row.slug for row in rows if row.owner_id is not None)
         self._snapshot = current = replace(built, shadows=shadows)
         self._next_retry = self._clock() + RETRY_SECONDS
         return current
@@ -247,29 +330,44 @@ def versions_at_work() -> tuple[tuple[ServingVersion, ...], dict[str, ServingVer
     return tuple(serving), shadows
 
 
-def _build(rows: tuple[ServingVersion, ...], before: Mapping[str, _Loaded]) -> _Snapshot:
-    """A snapshot of `rows`: models already open are kept, the others opened, failures recorded."""
+def _build(
+    rows: tuple[ServingVersion, ...], before: Mapping[str, _Loaded], private: _PrivateReaders
+) -> _Snapshot:
+    """A snapshot of `rows`: public models already open are kept, the others opened, failures recorded."""
     loaded: dict[str, _Loaded] = {}
     problems: dict[str, str] = {}
     opened: list[int] = []
     for row in rows:
+        if row.owner_id is not None:
+            continue
         kept = before.get(row.slug)
         if kept is not None and kept.row[:-1] == row[:-1]:
             loaded[row.slug] = _Loaded(row, kept.model)
             continue
-        try:
-            loaded[row.slug] = _Loaded(row, open_model(row))
+        model, problem = _open(row, kept)
+        if model is not None:
+            loaded[row.slug] = model
+        if problem:
+            problems[row.slug] = problem
+        else:
             opened.append(row.pk)
-        except Exception as error:
-            # Everything, on purpose: whatever is wrong with one model's files must not stop the others.
-            logger.exception("model %s cannot be loaded", row)
-            problems[row.slug] = f"{row} cannot be loaded: {error}"
-            substitute = kept or _earlier_version(row)
-            if substitute is not None:
-                loaded[row.slug] = _Loaded(substitute.row._replace(owner_id=row.owner_id), substitute.model)
     _keep_types_that_fit(loaded, problems, before)
-    _record(problems, opened, rows)
-    return _snapshot(rows, loaded, problems)
+    _record(problems, opened, tuple(row for row in rows if row.owner_id is None))
+    return _snapshot(rows, loaded, problems, private)
+
+
+def _open(row: ServingVersion, before: _Loaded | None) -> tuple[_Loaded | None, str]:
+    """The model of a row and no problem; or what reads in its place, if anything does, and what is wrong."""
+    try:
+        return _Loaded(row, open_model(row)), ""
+    except Exception as error:
+        # Everything, on purpose: whatever is wrong with one model's files must not stop the others.
+        logger.exception("model %s cannot be loaded", row)
+        problem = f"{row} cannot be loaded: {error}"
+    substitute = before or _earlier_version(row)
+    if substitute is None:
+        return None, problem
+    return _Loaded(substitute.row._replace(owner_id=row.owner_id), substitute.model), problem
 
 
 def _earlier_version(row: ServingVersion) -> _Loaded | None:
@@ -316,28 +414,34 @@ def _record(problems: Mapping[str, str], opened: list[int], rows: tuple[ServingV
 
 
 def _snapshot(
-    rows: tuple[ServingVersion, ...], loaded: Mapping[str, _Loaded], problems: Mapping[str, str]
+    rows: tuple[ServingVersion, ...],
+    loaded: Mapping[str, _Loaded],
+    problems: Mapping[str, str],
+    private: _PrivateReaders,
 ) -> _Snapshot:
     types: TypeClassifier | None = None
     general: Reader | None = None
     public: dict[str, Reader] = {}
-    private: dict[int, dict[str, Reader]] = {}
+    own: dict[int, dict[str, ServingVersion]] = {}
+    for row in rows:
+        if row.owner_id is not None:
+            own.setdefault(row.owner_id, {})[row.slug] = row
     for slug, entry in loaded.items():
-        owner = entry.row.owner_id
         if isinstance(entry.model, TypeClassifier):
             types = entry.model
         elif slug == GENERAL_SLUG:
             general = entry.model
-        elif owner is None:
-            public[slug] = entry.model
         else:
-            private.setdefault(owner, {})[slug] = entry.model
+            public[slug] = entry.model
     return _Snapshot(
         rows=rows,
         loaded=loaded,
         problems=problems,
         public=Recognizer(types, public, general),
-        of_owners={user: Recognizer(types, public | own, general) for user, own in private.items()},
+        of_owners={
+            user: Recognizer(types, _ReadersOfOwner(public, rows_of_user, private), general)
+            for user, rows_of_user in own.items()
+        },
     )
 
 

@@ -136,7 +136,7 @@ def serving_models(user_id: int | None = None) -> list[ServingModel]:
             title=version.captcha_type.title if version.captcha_type else TITLES[version.slug],
             accuracy=accuracy_of(version.metrics),
         )
-        for version in serving.filter(theirs).order_by("captcha_type", "slug")
+        for version in serving.filter(theirs).order_by(F("captcha_type").asc(nulls_last=True), "slug")
     ]
 
 

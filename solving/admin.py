@@ -4,12 +4,10 @@ import base64
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from accounts.admin_lists import DayByIdFilter, DayFilter, LimitedPaginator
-from accounts.models import User
+from accounts.admin_lists import DayByIdFilter, DayFilter, LimitedPaginator, ids_of_user_named
 from solving import kept_images, reports
 from solving.models import MAX_ID, Callback, Solve, SolveReport
 
@@ -54,8 +52,7 @@ class SolveAdmin(admin.ModelAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        named = User.objects.annotate(name=Lower("username")).filter(name=term.lower())
-        wanted = Q(user__in=list(named.values_list("pk", flat=True)))
+        wanted = Q(user__in=ids_of_user_named(term))
         if term.isascii() and term.isdigit() and int(term[:20]) <= MAX_ID:
             wanted |= Q(pk=int(term))
         return queryset.filter(wanted), False
@@ -86,8 +83,8 @@ class SolveReportAdmin(admin.ModelAdmin):
         "pk",
     )
     list_filter = (DayFilter, "by_hand", "state")
-    search_fields = ("=user__username", "=solve__answer")
-    search_help_text = "The whole user name, or the whole answer."
+    search_fields = ("user",)
+    search_help_text = "The whole user name, or the id of a solve."
     list_select_related = ("user", "solve")
     list_per_page = 50
     ordering = ("-created",)
@@ -108,6 +105,18 @@ class SolveReportAdmin(admin.ModelAdmin):
         "decided",
     )
     readonly_fields = fields
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[SolveReport], search_term: str
+    ) -> tuple[QuerySet[SolveReport], bool]:
+        """By exact name or id: a look at each answer would read the history along with the reports."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        wanted = Q(user__in=ids_of_user_named(term))
+        if term.isascii() and term.isdigit() and int(term[:20]) <= MAX_ID:
+            wanted |= Q(pk=int(term))
+        return queryset.filter(wanted), False
 
     @admin.display(description="answered")
     def answer(self, report: SolveReport) -> str:
@@ -158,7 +167,7 @@ class CallbackAdmin(admin.ModelAdmin):
 
     list_display = ("created", "user", "url", "state", "attempts", "due", "error")
     list_filter = (DayByIdFilter, "state")
-    search_fields = ("=user__username", "url__startswith")
+    search_fields = ("user", "url")
     search_help_text = "The whole user name, or how the address begins."
     list_select_related = ("user",)
     list_per_page = 50
@@ -168,6 +177,15 @@ class CallbackAdmin(admin.ModelAdmin):
     paginator = LimitedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # counts read the whole table
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Callback], search_term: str
+    ) -> tuple[QuerySet[Callback], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        people = ids_of_user_named(term)
+        return queryset.filter(Q(user__in=people) if people else Q(url__startswith=term)), False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -1,5 +1,7 @@
 """The own history as a page with filters, and as CSV."""
 
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -16,6 +18,8 @@ from accounts.sessions import session_user
 from solving.models import Solve
 
 PAGE = 50
+CSV_PAGE = 2000
+"""Rows of one query."""
 COLUMNS = (
     "id", "created", "captcha_type", "text", "answer", "confidence", "outcome", "reason", "model_version",
     "charged", "elapsed_ms",
@@ -50,7 +54,7 @@ def history(request: HttpRequest) -> HttpResponse:
         else None
     )
     if last is not None:
-        chosen = chosen.filter(created__lte=last.created).exclude(created=last.created, pk__gte=last.pk)
+        chosen = _older(chosen, last.pk, last.created)
     rows = list(chosen[: PAGE + 1])
     filters = {name: str(value) for name, value in request.GET.items() if name != "before" and value}
     context = {
@@ -69,12 +73,26 @@ def history(request: HttpRequest) -> HttpResponse:
 @never_cache
 def as_csv(request: HttpRequest) -> StreamingHttpResponse:
     """What the filters leave, all of it, a row at a time."""
-    rows = _chosen(request, HistoryForm(request.GET)).values_list(*COLUMNS).iterator(chunk_size=2000)
+    rows = _in_pages(_chosen(request, HistoryForm(request.GET)))
     response = StreamingHttpResponse(
         spreadsheets.lines(COLUMNS, rows), content_type="text/csv; charset=utf-8"
     )
     response["Content-Disposition"] = 'attachment; filename="solves.csv"'
     return response
+
+
+def _in_pages(chosen: QuerySet[Solve]) -> Iterator[tuple[Any, ...]]:
+    """The newest are there at once; for one query the database would first sort all of a large history."""
+    rows = list(chosen.values_list(*COLUMNS)[:CSV_PAGE])
+    while rows:
+        yield from rows
+        last_id, last_created = rows[-1][:2]
+        rows = list(_older(chosen, last_id, last_created).values_list(*COLUMNS)[:CSV_PAGE])
+
+
+def _older(chosen: QuerySet[Solve], last_id: int, last_created: datetime) -> QuerySet[Solve]:
+    """What comes after that solve, newest first."""
+    return chosen.filter(created__lte=last_created).exclude(created=last_created, pk__gte=last_id)
 
 
 def _chosen(request: HttpRequest, form: HistoryForm) -> QuerySet[Solve]:
@@ -86,7 +104,12 @@ def _chosen(request: HttpRequest, form: HistoryForm) -> QuerySet[Solve]:
     if given.get("outcome"):
         rows = rows.filter(outcome=given["outcome"])
     if given.get("day_from"):
-        rows = rows.filter(created__date__gte=given["day_from"])
+        rows = rows.filter(created__gte=_midnight(given["day_from"]))
     if given.get("day_to"):
-        rows = rows.filter(created__date__lte=given["day_to"])
+        rows = rows.filter(created__lt=_midnight(given["day_to"]) + timedelta(days=1))
     return rows
+
+
+def _midnight(day: date) -> datetime:
+    """Compared as a time, not as a date of it: so the index of the history finds the days."""
+    return datetime.combine(day, time(), UTC)

@@ -65,6 +65,13 @@ class Solve(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["user", "-created", "-id"], name="solve_history"),
+            # For its filters: a page of what is rare would else read the whole of a large history.
+            models.Index(fields=["user", "captcha_type", "-created", "-id"], name="solve_history_of_type"),
+            models.Index(
+                fields=["user", "-created", "-id"],
+                name="solve_history_of_refusals",
+                condition=models.Q(outcome="refused"),
+            ),
             models.Index(fields=["-created", "-id"], name="solve_newest"),  # the admin's list
         ]
         constraints = [
@@ -77,6 +84,44 @@ class Solve(models.Model):
         return str(self.pk)
 
 
+class SummedDay(models.Model):
+    """A day (UTC) that is in the totals, even one without a solve."""
+
+    day = models.DateField(primary_key=True)
+
+    def __str__(self) -> str:
+        return str(self.day)
+
+
+class DayTotal(models.Model):
+    """Solves of one day, type and outcome: of a user, and once more of everybody (`totals`)."""
+
+    # No index of its own: the constraint's begins with the same column.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="+", db_index=False
+    )
+    day = models.DateField()
+    captcha_type = models.CharField(max_length=63, blank=True)
+    outcome = models.CharField(max_length=7, choices=Solve.Outcome)
+    solves = models.PositiveIntegerField()
+    charged = models.PositiveBigIntegerField(help_text="Credits.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "day", "captcha_type", "outcome"], name="day_total_of_a_user"
+            ),
+            models.UniqueConstraint(
+                fields=["day", "captcha_type", "outcome"],
+                name="day_total_of_all",
+                condition=models.Q(user=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.solves} {self.outcome} on {self.day}"
+
+
 class TaskGroup(models.Model):
     """Several solves that a dialect's client knows by one id."""
 
@@ -86,6 +131,12 @@ class TaskGroup(models.Model):
     )
     solve_ids = models.JSONField()
     created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["user"], name="task_group_user"),  # a user's go with the user
+            models.Index(fields=["created"], name="task_group_created"),  # those past their time go
+        ]
 
     def __str__(self) -> str:
         return str(self.pk)
@@ -123,6 +174,7 @@ class SolveReport(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["user", "-created"], name="solve_report_user"),
+            models.Index(fields=["-created"], name="solve_report_newest"),  # the admin's list
             models.Index(
                 fields=["created"], name="solve_report_waiting", condition=models.Q(state="waiting")
             ),

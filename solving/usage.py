@@ -15,8 +15,8 @@ from rest_framework.response import Response
 from accounts.authentication import UserRequest
 from solving import selectors, serializers
 from solving.endpoint import RateLimitMixin
-from solving.selectors import UsageRow
 from solving.throttles import ReadThrottle
+from solving.totals import UsageRow
 
 
 class UsageView(RateLimitMixin):

@@ -25,16 +25,24 @@ class NoPostgreSQL(RuntimeError):
 
 
 class Cluster:
-    """A running server. ``url`` is its DATABASE_URL."""
+    """A running server. ``url`` is its DATABASE_URL.
 
-    def __init__(self) -> None:
+    One in a folder that is given is kept: `halt` ends it, and the next one there goes on with its data.
+    """
+
+    def __init__(self, kept: Path | None = None) -> None:
         self._as_user = _server_user()
-        self._folder = _folder_for(self._as_user)
+        self._folder = _folder_for(self._as_user) if kept is None else _kept_folder(kept, self._as_user)
+        there = (self._folder / "data").exists()
         try:
             self._binaries = _find_binaries(self._as_user, self._folder)
-            self._start()
+            if there:
+                self.resume()
+            else:
+                self._start()
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            if not there:
+                shutil.rmtree(self._folder, ignore_errors=True)
             raise
 
     @property
@@ -45,10 +53,13 @@ class Cluster:
         self.halt()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def halt(self) -> None:
-        """As if the machine had lost its power; `resume` starts it again with what was committed."""
-        data = self._folder / "data"
-        self._run("pg_ctl", "stop", "--pgdata", data, "--mode", "immediate", "--wait", check=False)
+    def halt(self, *, orderly: bool = False) -> None:
+        """As if the machine had lost its power; `resume` starts it again with what was committed.
+
+        Without `fsync` only an orderly halt is sure to leave all of it on the disk.
+        """
+        data, mode = self._folder / "data", "fast" if orderly else "immediate"
+        self._run("pg_ctl", "stop", "--pgdata", data, "--mode", mode, "--timeout=600", "--wait", check=False)
 
     def _start(self) -> None:
         data = self._folder / "data"
@@ -100,6 +111,13 @@ def _folder_for(as_user: dict[str, Any]) -> Path:
             return folder
         folder.rmdir()
     raise NoPostgreSQL("No folder for temporary files is open to the user that PostgreSQL would run as.")
+
+
+def _kept_folder(folder: Path, as_user: dict[str, Any]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    if as_user:
+        os.chown(folder, as_user["user"], as_user["group"])
+    return folder
 
 
 def _find_binaries(as_user: dict[str, Any], folder: Path) -> Path:

@@ -1,5 +1,7 @@
 """The dashboard on the admin's first page: what it counts, what needs somebody, who sees it, at what cost."""
 
+import json
+import pickle
 from datetime import timedelta
 from typing import Any
 
@@ -135,3 +137,17 @@ def test_staff_see_what_they_may_see(admin: User) -> None:
 def test_it_is_for_staff_alone() -> None:
     answer = browser_of(User.objects.create_user("eve", "eve@example.org")).get("/admin/")
     assert answer["Location"].startswith("/admin/login/")
+
+
+def test_the_count_of_solves_can_be_kept_where_dates_cannot(admin: User) -> None:
+    """A shared cache holds JSON."""
+    add_trouble(admin, 1)
+    first = dashboard(admin)
+    kept = next(value for key, value in _kept().items() if "dashboard.solves" in key)
+    assert json.loads(json.dumps(kept)) == [list(row) for row in kept]
+    assert dashboard(admin).days == first.days
+    assert first.days[-1][1:] == (1, 0)
+
+
+def _kept() -> dict[str, Any]:
+    return {key: pickle.loads(value) for key, value in cache._cache.items()}  # type: ignore[attr-defined] # noqa: S301

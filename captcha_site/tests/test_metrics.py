@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -149,3 +150,15 @@ def test_dashboard_and_alerts_name_figures_that_exist(caller: Caller, scrape: Ca
     assert named <= told, named - told
     assert "captcha_ledger_drifting_accounts" in named
     assert all(rule["annotations"]["summary"] for rule in rules)
+
+
+def test_of_many_runs_the_last_of_each_kind_is_told(readers: None, scrape: Callable[[], Any]) -> None:
+    for state in (JobRun.State.FAILED, JobRun.State.SUCCEEDED, JobRun.State.FAILED):
+        JobRun.objects.create(kind="prune", state=state, finished="2026-01-01T00:00Z")
+        JobRun.objects.create(kind="backup", state=state, finished="2026-01-02T00:00Z")
+    JobRun.objects.create(kind="backup", state=JobRun.State.SUCCEEDED, finished="2026-01-03T00:00Z")
+    figures = scrape()
+    assert figures["captcha_job_last_failed", "prune"] == 1
+    assert figures["captcha_job_last_failed", "backup"] == 0
+    newest = datetime(2026, 1, 3, tzinfo=UTC).timestamp()
+    assert figures["captcha_job_last_success_timestamp_seconds", "backup"] == newest

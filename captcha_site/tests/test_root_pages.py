@@ -77,12 +77,13 @@ def test_the_process_says_that_it_is_alive(client: Client) -> None:
 
 
 def test_a_process_that_is_about_to_end_sends_the_proxy_elsewhere(
-    client: Client, settings: Settings, tmp_path: Path
+    client: Client, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.DRAIN_FILE = str(tmp_path / "draining")
     assert client.get("/health_check").status_code == 200
     (tmp_path / "draining").touch()
     assert client.get("/health_check").status_code == 503
+    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
 @pytest.mark.django_db

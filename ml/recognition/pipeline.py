@@ -56,7 +56,8 @@ class Recognizer:
 
     Args:
         types: tells the types apart; without it every picture goes to the general reader.
-        readers: by slug of the type.
+        readers: by slug of the type. One may be opened when it is first asked for: that its name is among
+            them does not say that it opens.
         general: reads what no other reader is for.
     """
 
@@ -64,7 +65,7 @@ class Recognizer:
         self, types: TypeClassifier | None, readers: Mapping[str, Reader], general: Reader | None
     ) -> None:
         self.types = types
-        self.readers = dict(readers)
+        self.readers = readers
         self.general = general
 
     def recognize(
@@ -132,8 +133,9 @@ class Recognizer:
 
     def _reader(self, slug: str, *, hinted: bool) -> tuple[Reader, str]:
         """The reader for a type and the slug it reads under."""
-        if slug in self.readers:
-            return self.readers[slug], slug
+        reader = self.readers.get(slug)
+        if reader is not None:
+            return reader, slug
         if self.general is None or (hinted and slug != GENERAL):
             known = ", ".join([*sorted(self.readers), *([GENERAL] if self.general else [])]) or "none"
             raise Unsolvable(f"no reader for this type (there are: {known})", "no_reader")

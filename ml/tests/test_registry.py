@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from ml import registry
 from ml.models import CaptchaType, ModelVersion
@@ -300,6 +301,88 @@ def test_a_type_that_changes_hands_is_noticed(
     assert read(DARK, user_id=outsider.pk, captcha_type="mine") == "SECRET"
     with pytest.raises(Unsolvable):
         read(DARK, user_id=owner.pk, captcha_type="mine")
+
+
+def test_a_private_reader_is_opened_when_its_owner_first_asks(
+    private_reader: ModelVersion, own_clock: Clock, owner: Any, outsider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    open_model = registry.open_model
+
+    def open_and_note(row: registry.ServingVersion) -> object:
+        opened.append(row.slug)
+        return open_model(row)
+
+    monkeypatch.setattr(registry, "open_model", open_and_note)
+    read(DARK, user_id=outsider.pk)
+    read(DARK, user_id=owner.pk)
+    assert "mine" not in opened
+    for _ in range(3):
+        assert read(DARK, user_id=owner.pk, captcha_type="mine") == "SECRET"
+    assert opened.count("mine") == 1
+    assert registry.loaded_versions()["mine"] == private_reader.pk
+
+
+def test_a_promotion_reaches_an_open_private_reader(
+    private_reader: ModelVersion, shipped: Roots, own_clock: Clock, owner: Any
+) -> None:
+    assert read(DARK, user_id=owner.pk, captcha_type="mine") == "SECRET"
+    promoted(write_reader(shipped.trained, "mine", 2, text="BETTER"))
+    own_clock.now += registry.CHECK_SECONDS
+    assert read(DARK, user_id=owner.pk, captcha_type="mine") == "BETTER"
+
+
+@pytest.mark.parametrize("open_before", [True, False])
+def test_a_private_version_that_does_not_load_leaves_the_one_before_at_work(
+    private_reader: ModelVersion, shipped: Roots, own_clock: Clock, owner: Any, open_before: bool
+) -> None:
+    ModelVersion.objects.filter(pk=private_reader.pk).update(promoted_at=timezone.now())
+    if open_before:
+        read(DARK, user_id=owner.pk, captcha_type="mine")
+    version = promoted(write_reader(shipped.trained, "mine", 2, text="BETTER"))
+    damage(version.path)
+    own_clock.now += registry.CHECK_SECONDS
+    assert read(DARK, user_id=owner.pk, captcha_type="mine") == "SECRET"
+    version.refresh_from_db()
+    assert version.load_error
+    assert registry.ready().problems == ["a model of a private type cannot be loaded"]
+    write_reader(shipped.trained, "mine", 2, text="BETTER")  # its files are repaired
+    own_clock.now += registry.RETRY_SECONDS + 1
+    assert read(DARK, user_id=owner.pk, captcha_type="mine") == "BETTER"
+    version.refresh_from_db()
+    assert not version.load_error
+    assert not registry.ready().problems
+
+
+def test_a_private_reader_that_never_loaded_is_none(
+    private_reader: ModelVersion, own_clock: Clock, owner: Any
+) -> None:
+    damage(private_reader.path)
+    with pytest.raises(Unsolvable) as refused:
+        read(DARK, user_id=owner.pk, captcha_type="mine")
+    assert refused.value.code == "no_reader"
+    assert read(DARK, user_id=owner.pk) == "2KXQE"
+
+
+def test_no_more_private_readers_stay_open_than_the_setting_allows(
+    private_reader: ModelVersion, shipped: Roots, own_clock: Clock, owner: Any, settings: Any
+) -> None:
+    settings.PRIVATE_READERS = 2
+    for slug in ("yours", "theirs"):
+        CaptchaType.objects.create(slug=slug, title=slug, owner=owner)
+        promoted(write_reader(shipped.trained, slug, text=slug.upper()))
+    for slug, text in (("mine", "SECRET"), ("yours", "YOURS"), ("mine", "SECRET"), ("theirs", "THEIRS")):
+        assert read(DARK, user_id=owner.pk, captcha_type=slug) == text
+    assert {"mine", "yours", "theirs"} & set(registry.loaded_versions()) == {"mine", "theirs"}
+    assert read(DARK, user_id=owner.pk, captcha_type="yours") == "YOURS"
+
+
+def test_a_type_that_is_gone_is_closed(private_reader: ModelVersion, own_clock: Clock, owner: Any) -> None:
+    read(DARK, user_id=owner.pk, captcha_type="mine")
+    CaptchaType.objects.filter(slug="mine").update(active=False)
+    own_clock.now += registry.CHECK_SECONDS
+    read(DARK)
+    assert "mine" not in registry.loaded_versions()
 
 
 def test_available_types_state_accuracy_with_its_interval(shipped: Roots) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import services
 from accounts.models import User
-from solving.models import Solve
+from solving.models import Callback, Solve, SolveReport
 from solving.tests.conftest import Caller
 from solving.tests.pictures import picture
 
@@ -78,3 +79,18 @@ def test_the_number_of_queries_is_constant(
         caller.solve(picture())
     with django_assert_max_num_queries(6):
         assert admin.get(reverse(LIST)).status_code == 200
+
+
+@pytest.mark.parametrize(("query", "found"), [("ADA", True), ("ad", False), ("eve", False), ("1", False)])
+def test_reports_and_callbacks_are_found_by_whole_names(
+    admin: Client, user: User, outsider: User, solve: Solve, query: str, found: bool
+) -> None:
+    SolveReport.objects.create(solve=solve, user=user, verdict="incorrect", state="waiting")
+    Callback.objects.create(
+        user=user, url="https://example.org/done", body=b"", digest="", due=timezone.now()
+    )
+    reports, callbacks = "admin:solving_solvereport_changelist", "admin:solving_callback_changelist"
+    assert ("2KXQE" in admin.get(reverse(reports), {"q": query}).content.decode()) is found
+    assert ("example.org/done" in admin.get(reverse(callbacks), {"q": query}).content.decode()) is found
+    assert "2KXQE" in admin.get(reverse(reports), {"q": str(solve.pk)}).content.decode()
+    assert "example.org/done" in admin.get(reverse(callbacks), {"q": "https://example"}).content.decode()

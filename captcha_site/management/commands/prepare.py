@@ -15,6 +15,7 @@ UPKEEP: list[tuple[str, dict[str, Any]]] = [
     ("settle_reports", {"every_minutes": 1}),
     ("settle_trainings", {"every_minutes": 1}),
     ("delete_kept_images", {"every_minutes": 10}),
+    ("sum_up_days", {"every_minutes": 60}),
     ("prune", {"every_minutes": 60}),
     ("backup", {"daily_at": time(2, 30)}),
     ("check_ledger", {"daily_at": time(3, 30)}),
