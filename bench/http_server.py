@@ -43,7 +43,7 @@ def prepared(database: str, artifacts: Path | None) -> Iterator[Cluster | None]:
 
     Gives the PostgreSQL server, where it is one.
     """
-    with tempfile.TemporaryDirectory() as folder, _database(database, Path(folder)) as (url, cluster):
+    with tempfile.TemporaryDirectory() as folder, database_at(database, Path(folder)) as (url, cluster):
         os.environ.update(_environment(url, artifacts))
         import django
         from django.core.management import call_command
@@ -55,7 +55,7 @@ def prepared(database: str, artifacts: Path | None) -> Iterator[Cluster | None]:
 
 
 @contextmanager
-def _database(name: str, folder: Path) -> Iterator[tuple[str, Cluster | None]]:
+def database_at(name: str, folder: Path) -> Iterator[tuple[str, Cluster | None]]:
     """The URL of an empty database, and its server."""
     if name == "sqlite":
         yield f"sqlite:///{folder / 'bench.sqlite3'}", None
