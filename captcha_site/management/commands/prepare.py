@@ -1,10 +1,12 @@
 """``manage.py prepare``: bring the database up to the program, before its processes start."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import time
 from typing import Any
 
 from django.core.management import call_command
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 from jobs.commands import TaskCommand
 from jobs.models import Schedule
@@ -29,17 +31,30 @@ class Command(TaskCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        try:
+        with _alone():
             call_command("migrate", interactive=False, verbosity=0)
             call_command("install_models", stdout=self.stdout)
             for kind, rhythm in UPKEEP:
                 if not Schedule.objects.filter(kind=kind).exists():
                     Schedule.objects.create(kind=kind, **rhythm)
                     self.stdout.write(f"scheduled: {kind}")
-        finally:
-            if connection.vendor == "postgresql":
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One at a time, on PostgreSQL, where several machines may begin at once.
+
+    By a lock that ends with its transaction, on a connection that stays in it: a pool of transactions would
+    take a lock of the session in one session and release it in another.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    waiting = connections.create_connection(DEFAULT_DB_ALIAS)
+    try:
+        waiting.set_autocommit(False)
+        with waiting.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        yield
+    finally:
+        waiting.close()
