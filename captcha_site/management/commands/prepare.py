@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import time
+from time import sleep
 from typing import Any
 
 from django.core.management import call_command
@@ -13,6 +14,7 @@ from jobs.models import Schedule
 
 LOCK = 7_203_114
 """Of PostgreSQL's advisory locks: any number that nobody else takes."""
+SECONDS_BETWEEN_LOOKS = 0.5
 UPKEEP: list[tuple[str, dict[str, Any]]] = [
     ("settle_reports", {"every_minutes": 1}),
     ("settle_trainings", {"every_minutes": 1}),
@@ -45,7 +47,8 @@ def _alone() -> Iterator[None]:
     """One at a time, on PostgreSQL, where several machines may begin at once.
 
     By a lock that ends with its transaction, on a connection that stays in it: a pool of transactions would
-    take a lock of the session in one session and release it in another.
+    take a lock of the session in one session and release it in another. Who waits holds no connection of the
+    pool, or those who wait could leave none for who works.
     """
     if connection.vendor != "postgresql":
         yield
@@ -54,7 +57,14 @@ def _alone() -> Iterator[None]:
     try:
         waiting.set_autocommit(False)
         with waiting.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            while not _taken(cursor):
+                waiting.rollback()
+                sleep(SECONDS_BETWEEN_LOOKS)
         yield
     finally:
         waiting.close()
+
+
+def _taken(cursor: Any) -> bool:
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+    return bool(cursor.fetchone()[0])
