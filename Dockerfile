@@ -32,14 +32,16 @@ RUN apt-get update \
     && useradd --uid 10001 --gid app --no-create-home --home-dir /nonexistent app \
     && install --directory --owner=app --group=app /data /backups
 
-# Fonts are what synthetic captchas are drawn with: only the image that trains needs them.
+# Fonts are what synthetic captchas are drawn with: only the image that trains needs them. Not every release of Debian
+# has all of the list.
 COPY ml/recognition/synthesis/fonts.txt /tmp/fonts.txt
 ARG FONTS=""
 # hadolint ignore=DL3008,SC2046
 RUN if [ -n "$FONTS" ]; then \
         apt-get update \
-        && apt-get install --yes --no-install-recommends $(sed 's/#.*//' /tmp/fonts.txt) \
-        && rm -rf /var/lib/apt/lists/*; \
+        && apt-cache pkgnames > /tmp/known.txt \
+        && apt-get install --yes --no-install-recommends $(grep -Fxf /tmp/fonts.txt /tmp/known.txt) \
+        && rm -rf /var/lib/apt/lists/* /tmp/known.txt; \
     fi
 
 COPY --from=build /opt/venv /opt/venv

@@ -58,7 +58,7 @@ packages: fonts # What the tests need: PostgreSQL, a browser and the library tha
 
 .PHONY: fonts
 fonts:
-	@bin/need-packages $$(sed 's/#.*//' ml/recognition/synthesis/fonts.txt)
+	@bin/need-packages --known $$(cat ml/recognition/synthesis/fonts.txt)
 
 .PHONY: training
 training: .venv-training/.stamp fonts ## Make the environment that trains readers, and tell the service of it

@@ -43,7 +43,7 @@ def prepared(database: str, artifacts: Path | None, *, kept: Path | None = None)
 
     Gives the PostgreSQL server, where it is one. In the folder `kept` it stays, and is found as it was left.
     """
-    with tempfile.TemporaryDirectory() as folder, _database(database, Path(folder), kept) as (url, cluster):
+    with tempfile.TemporaryDirectory() as folder, database_at(database, Path(folder), kept) as (url, cluster):
         os.environ.update(_environment(url, artifacts))
         import django
         from django.core.management import call_command
@@ -55,7 +55,7 @@ def prepared(database: str, artifacts: Path | None, *, kept: Path | None = None)
 
 
 @contextmanager
-def _database(name: str, folder: Path, kept: Path | None) -> Iterator[tuple[str, Cluster | None]]:
+def database_at(name: str, folder: Path, kept: Path | None = None) -> Iterator[tuple[str, Cluster | None]]:
     """The URL of a database, empty unless it was kept, and its server."""
     if name == "sqlite":
         yield f"sqlite:///{folder / 'bench.sqlite3'}", None

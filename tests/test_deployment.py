@@ -73,6 +73,14 @@ def test_it_comes_back_by_itself_and_tells_its_health(name: str) -> None:
     assert service.get("healthcheck", {}).get("test") != ["NONE"]
 
 
+def test_nothing_is_asked_for_that_one_engine_alone_gives() -> None:
+    """Podman gives no HOSTNAME to what it executes in a container, and knows no owner of a tmpfs."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert "HOSTNAME" not in text
+    options = [option for service in SERVICES.values() for option in service.get("tmpfs", [])]
+    assert not [option for option in options if re.search("[ug]id=", option)]
+
+
 @pytest.mark.parametrize("name", ["web", "worker", "beat", "training"])
 def test_the_database_is_prepared_once_before_all_others(name: str) -> None:
     assert SERVICES[name]["depends_on"]["prepare"] == {"condition": "service_completed_successfully"}

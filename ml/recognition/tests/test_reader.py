@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -199,3 +202,18 @@ def test_a_type_model_is_no_reader(tmp_path: Path) -> None:
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="SHA256SUMS cannot be read"):
         Reader(tmp_path / "nowhere")
+
+
+def test_the_runtime_collects_nothing_about_the_machine(tmp_path: Path) -> None:
+    """Unless told not to, ONNX Runtime keeps an id and events to upload in the home of its user."""
+    artifact = write_reader(tmp_path / "reader")
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    line = "from pathlib import Path; from ml.recognition.reader import Reader; Reader(Path(FOLDER))"
+    subprocess.run(
+        [sys.executable, "-c", line.replace("FOLDER", repr(str(artifact)))],
+        env=environment | {"HOME": str(home), "XDG_CACHE_HOME": str(home)},
+        check=True,
+    )
+    assert list(home.rglob("*")) == []
