@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +38,20 @@ class Server:
 
 
 @contextmanager
-def prepared(database: str, artifacts: Path | None, *, kept: Path | None = None) -> Iterator[Cluster | None]:
+def prepared(
+    database: str, artifacts: Path | None, *, kept: Path | None = None, there: str | None = None
+) -> Iterator[Cluster | None]:
     """This process and its children set up on an empty database, `sqlite` or `postgresql`. Once a process.
 
     Gives the PostgreSQL server, where it is one. In the folder `kept` it stays, and is found as it was left.
+    `there` is the URL of one that somebody else runs.
     """
-    with tempfile.TemporaryDirectory() as folder, database_at(database, Path(folder), kept) as (url, cluster):
+    with ExitStack() as opened:
+        if there is not None:
+            url, cluster = there, None
+        else:
+            folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+            url, cluster = opened.enter_context(database_at(database, folder, kept))
         os.environ.update(_environment(url, artifacts))
         import django
         from django.core.management import call_command

@@ -23,7 +23,6 @@ from statistics import median
 from typing import Any
 from urllib.parse import quote
 
-from bench import http_server
 from bench.http_server import BOUNDARY, ROOT, form, gunicorn, images_of, new_account, prepared
 from tests.postgresql import Cluster, _server_user
 
@@ -146,14 +145,7 @@ def read_piece_by_piece() -> None:
 
 
 def solve(options: argparse.Namespace) -> None:
-    url = os.environ["DATABASE_URL"]
-
-    @contextmanager
-    def there_already(name: str, folder: Path) -> Iterator[tuple[str, None]]:
-        yield url, None
-
-    http_server.database_at = there_already
-    with prepared("postgresql", None):
+    with prepared("postgresql", None, there=os.environ["DATABASE_URL"]):
         token = new_account(1_000_000)
         bodies = [form("image", image) for image in images_of(None, 64)]
         headers = {
