@@ -38,7 +38,7 @@ from ml.recognition.charset import Alphabet
 from ml.recognition.datasets import Example, load_folder, split
 from ml.recognition.decoding import Constraints, constrained_decode
 from ml.recognition.images import open_image
-from ml.recognition.looks import PLAIN, THREE
+from ml.recognition.looks import PLAIN, SIX
 from ml.recognition.metrics import expected_calibration_error, wilson_interval
 from ml.recognition.reader import Reader
 
@@ -64,7 +64,7 @@ ABLATION: dict[str, dict[str, Any]] = {
     "in the type's colours": {"restyled": 0.5},
     "spliced captchas": {"spliced": 0.25},
     "images without labels": {"unlabelled": True},
-    "looking again in doubt": {"looks": THREE},
+    "looking again in doubt": {"looks": SIX},
 }  # fmt: skip
 
 

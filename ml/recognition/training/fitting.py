@@ -22,7 +22,7 @@ from ml.recognition.artifacts import ReaderSpec
 from ml.recognition.ctc import ctc_loss, encode_targets
 from ml.recognition.decoding import Constraints, constrained_decode, greedy_decode
 from ml.recognition.images import InputSize
-from ml.recognition.looks import THREE, Look
+from ml.recognition.looks import SIX, Look
 from ml.recognition.training.augmentation import augment
 from ml.recognition.training.batches import Pair, Pool, in_order
 from ml.recognition.training.budget import Budget, cosine
@@ -81,7 +81,7 @@ class TrainConfig:
     """Share of the drawn captchas that are given the type's colours."""
     spliced: float = 0.25
     """Share of spliced captchas once images are aligned."""
-    looks: tuple[Look, ...] = THREE
+    looks: tuple[Look, ...] = SIX
     """Ways in which the reader will look at a picture, the later ones in doubt alone."""
     accuracy: float = 0.0
     """Wanted accuracy of what is answered: sets the least confidence. 0 answers everything."""
