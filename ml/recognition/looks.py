@@ -45,8 +45,8 @@ class Look:
 PLAIN = Look()
 THREE = (PLAIN, Look(stretch=1.25), Look(margin=0.12))
 SIX = (*THREE, Look(margin=0.25), Look(stretch=0.85), Look(stretch=1.5))
-"""Chosen on drawn captchas and on the types that steer the general reader, which knows no type's scale. Readers
-that are tuned from it take as many, lest they read less than it where labels are few."""
+"""Chosen on drawn captchas and on the types that steer the general reader, which knows no type's scale.
+Readers that are tuned from it take as many, lest they read less than it where labels are few."""
 
 
 def shown(image: Image.Image, size: InputSize, look: Look) -> NDArray[np.uint8]:
