@@ -164,7 +164,7 @@ _SOLVES = """
         INSERT INTO solving_solve (id, user_id, account_id, captcha_type, text, answer, confidence,
             characters, model_version, outcome, reason_code, reason, charged, elapsed_ms, created)
         SELECT id, person, account, captcha_type, '2KXQE', '2KXQE', 0.99,
-            '[["2", 0.99], ["K", 0.99], ["X", 0.99], ["Q", 0.99], ["E", 0.99]]', 'captcha_type_a/2',
+            '[["2", 0.99], ["K", 0.99], ["X", 0.99], ["Q", 0.99], ["E", 0.99]]', 'captcha_type_a/3',
             CASE WHEN refused THEN 'refused' ELSE 'solved' END, '', '',
             CASE WHEN refused THEN 0 ELSE 1 END, 1.2, created
         FROM rows ON CONFLICT DO NOTHING

@@ -23,7 +23,7 @@ def run(script: str, *options: str) -> str:
 
 def test_nothing_is_lost_and_solving_comes_back_by_itself() -> None:
     said = run("faults", "--seconds", "1", "--clients", "2")
-    assert "captcha_type_a/2 cannot be loaded" in said
+    assert "captcha_type_a/3 cannot be loaded" in said
 
 
 def test_no_credit_is_lost_or_spent_twice_when_workers_and_the_database_are_killed() -> None:
