@@ -80,6 +80,8 @@ def test_no_figure_and_no_check_names_a_private_type(ada: User, served: CaptchaT
     assert served.slug not in generate_latest().decode()
     (served.versions.get().path / "reader.onnx").write_bytes(b"damaged")
     registry.reset()
+    assert "problems" not in client.get("/readyz").json()  # nobody asked for it yet
+    solve(ada, served)
     told = client.get("/readyz")
     assert told.status_code == 200
     assert told.json()["problems"] == ["a model of a private type cannot be loaded"]
