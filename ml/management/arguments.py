@@ -95,4 +95,4 @@ def require_training() -> None:
     """
     if any(find_spec(name) is None for name in ("tensorflow", "keras", "tf2onnx")):
         raise CommandError("Training needs TensorFlow, which is not installed here. Type: make training")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what stops a training is raised besides
