@@ -23,6 +23,8 @@ from django.core.exceptions import (
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.template import TemplateDoesNotExist, loader
+from django.urls import Resolver404, resolve
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
 from captcha_site import logs
@@ -241,9 +243,25 @@ def domain_error(request: HttpRequest, error: Exception) -> HttpResponse | None:
     return _plain(request, problem, f"{problem.status}.html")
 
 
+@csrf_exempt  # else whatever but a GET would be told that it is forbidden, and not that nothing is here
 def unknown_endpoint(request: HttpRequest) -> HttpResponse:
     """The last route below ``/api/``: a problem, where DEBUG would show Django's page."""
-    return not_found(request, Http404())
+    known = _without_slash(request.path_info)
+    if known is None:
+        return not_found(request, Http404())
+    detail = f"There is nothing at this address. {known}, without the slash at its end, is one."
+    return Problem(404, "not_found", detail).answer(request)
+
+
+def _without_slash(path: str) -> str | None:
+    """The known address that a client meant which put a slash at its end."""
+    shorter = path.rstrip("/")
+    if shorter == path:
+        return None
+    try:
+        return None if resolve(shorter).func is unknown_endpoint else shorter
+    except Resolver404:
+        return None
 
 
 def _plain(request: HttpRequest, problem: Problem, template: str) -> HttpResponse:

@@ -34,7 +34,14 @@ def _debug(request: pytest.FixtureRequest, settings: Any) -> None:
 )
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 def test_an_unknown_address_below_api_is_a_problem(method: str, path: str) -> None:
-    assert_problem(getattr(Client(), method)(path, headers={"accept": "text/html"}), 404, "not_found")
+    client = Client(enforce_csrf_checks=True)  # as of a program, which has no cookie
+    assert_problem(getattr(client, method)(path, headers={"accept": "text/html"}), 404, "not_found")
+
+
+def test_a_slash_too_many_is_named() -> None:
+    body = assert_problem(Client().post("/api/v1/solves/"), 404, "not_found")
+    assert "/api/v1/solves, without the slash" in body["detail"]
+    assert "slash" not in Client().post("/api/v1/nope/").json()["detail"]
 
 
 def test_an_unknown_address_elsewhere_is_a_page_for_browsers_and_json_for_programs(settings: Any) -> None:

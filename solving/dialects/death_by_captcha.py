@@ -77,6 +77,13 @@ def user(request: HttpRequest) -> HttpResponse:
     return _answer(body)
 
 
+@speaks(render_error)
+def no_such_address(request: HttpRequest) -> HttpResponse:
+    """Whatever else is asked below this dialect's addresses."""
+    slash = " No address ends in a slash." if request.path_info.endswith("/") else ""
+    raise DialectError(errors.NO_METHOD, f"There is nothing at this address.{slash}")
+
+
 def _key(request: HttpRequest, parameters: dict[str, Any], *, counted: str) -> ApiKey:
     given = parameters.get("authtoken") or parameters.get("password")
     return tasks.key_of(request, given, "solve", counted=counted)

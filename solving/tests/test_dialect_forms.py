@@ -233,7 +233,6 @@ def test_further_http_codes(
 ) -> None:
     assert client.post("/api/captcha", {"password": key}).status_code == 400
     assert client.get("/api/captcha/4711").status_code == 404
-    assert client.get("/api/captcha/0").status_code == 404
     solve_id = json_of(client.post("/api/captcha", {"password": key, "captchafile": BODY}))["captcha"]
     other = api_keys.create(user=outsider, name="other")[1]
     assert client.post(f"/api/captcha/{solve_id}/report", {"password": other}).status_code == 404
@@ -241,3 +240,15 @@ def test_further_http_codes(
     credits.grant(user=user, amount=-9, reason="spent", actor="the test")
     assert client.post("/api/captcha", {"password": key, "captchafile": BODY}).status_code == 403
     assert not SolveReport.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+@pytest.mark.parametrize(
+    "path", ["/api/captcha/", "/api/captcha/0", "/api/captcha/0/report", "/api/captcha/x/y", "/api/user/"]
+)
+def test_an_address_that_is_none_is_refused_in_the_dialect_s_words(method: str, path: str) -> None:
+    response = getattr(Client(enforce_csrf_checks=True), method)(path)
+    assert (response.status_code, response["Content-Type"]) == (404, "application/json")
+    answer = response.json()
+    assert (answer["status"], answer["error"]) == (255, "ERROR_NO_SUCH_METHOD")
+    assert ("slash" in answer["message"]) is path.endswith("/")
