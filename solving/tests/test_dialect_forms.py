@@ -11,6 +11,7 @@ from django.test import Client
 
 from accounts import api_keys, credits
 from accounts.models import User
+from solving import services
 from solving.models import Solve, SolveReport
 from solving.tests.conftest import charges, part
 from solving.tests.pictures import TYPE_A, TYPE_B, picture
@@ -240,6 +241,27 @@ def test_further_http_codes(
     credits.grant(user=user, amount=-9, reason="spent", actor="the test")
     assert client.post("/api/captcha", {"password": key, "captchafile": BODY}).status_code == 403
     assert not SolveReport.objects.exists()
+
+
+def test_without_a_key_only_what_this_dialect_made_is_shown(client: Client, key: str, user: User) -> None:
+    client.post("/in.php", {"key": key, "body": BODY})
+    services.solve(user=User.objects.get(pk=user.pk), image=JPEG)
+    assert Solve.objects.count() == 2
+    for solve in Solve.objects.all():
+        answer = client.get(f"/api/captcha/{solve.pk}")
+        assert (answer.status_code, answer.json()["error"]) == (404, "ERROR_NO_SUCH_CAPCHA_ID")
+        assert json_of(client.get(f"/api/captcha/{solve.pk}", {"authtoken": key}))["text"] == "2KXQE"
+
+
+def test_a_key_that_is_sent_is_checked(client: Client, key: str, outsider: User) -> None:
+    solved = json_of(client.post("/api/captcha", {"password": key, "captchafile": BODY}))
+    address = f"/api/captcha/{solved['captcha']}"
+    other = api_keys.create(user=outsider, name="other")[1]
+    for given, status in ((key, 200), (other, 404), ("0" * 32, 403), ("wrong", 403)):
+        assert client.get(address, {"authtoken": given}).status_code == status
+        assert client.get(address, {"username": "any", "password": given}).status_code == status
+        assert client.get(address, headers={"authorization": f"Api-Key {given}"}).status_code == status
+    assert json_of(client.get(address)) == solved
 
 
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
