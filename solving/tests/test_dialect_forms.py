@@ -264,6 +264,12 @@ def test_a_key_that_is_sent_is_checked(client: Client, key: str, outsider: User)
     assert json_of(client.get(address)) == solved
 
 
+def test_what_is_wrong_with_an_image_is_said_in_a_sentence(client: Client, key: str) -> None:
+    tiff = base64.b64encode(b"II*\0" + bytes(200)).decode()
+    answer = client.post("/api/captcha", {"password": key, "captchafile": tiff}).json()
+    assert answer["message"] == "The file is a TIFF: send a JPEG, PNG, GIF, BMP or WebP."
+
+
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 @pytest.mark.parametrize(
     "path", ["/api/captcha/", "/api/captcha/0", "/api/captcha/0/report", "/api/captcha/x/y", "/api/user/"]
