@@ -7,6 +7,7 @@ responses. What went wrong is said in `detail`; programs decide by `code`.
 import json
 import logging
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ from ml.recognition.images import ImageError
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+_NAMED = re.compile(r"[\w.-]+: ")
+"""A text that begins with the name of a field, which is told as it was sent."""
 TYPE_PREFIX = "urn:captcha-solving-service:problem:"
 RETRY_AFTER_OUTAGE = 2
 """Seconds after which a client may ask again when the database did not answer."""
@@ -131,7 +134,7 @@ def problem_of(error: Exception) -> Problem | None:
         return _of_framework(error)
     if isinstance(error, ImageError):
         status, code = IMAGE_ERRORS[error.code]
-        return Problem(status, code, str(error))
+        return Problem(status, code, error.sentence)
     if isinstance(getattr(error, "status", None), int) and isinstance(getattr(error, "code", None), str):
         return _of_domain(error)
     if is_outage(error):
@@ -198,6 +201,8 @@ def _sentence(text: str) -> str:
     if not text:
         return "The request was refused."
     ended = text if text[-1] in ".!?" else f"{text}."
+    if _NAMED.match(text):
+        return ended
     return ended[0].upper() + ended[1:]
 
 
