@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib.staticfiles.storage import HashedFilesMixin, staticfiles_storage
+from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.core.checks import CheckMessage, Error, register
 
 NOT_COLLECTED = "static files were not collected: manage.py collectstatic"
@@ -11,7 +11,8 @@ NOT_COLLECTED = "static files were not collected: manage.py collectstatic"
 
 def are_missing() -> bool:
     """Whether every page would fail for want of the list, which each process reads once, at its start."""
-    return isinstance(staticfiles_storage, HashedFilesMixin) and not staticfiles_storage.hashed_files
+    storage: object = staticfiles_storage
+    return isinstance(storage, ManifestFilesMixin) and not storage.hashed_files
 
 
 @register(deploy=True)
