@@ -3,10 +3,15 @@
 
 import os
 import sys
+from pathlib import Path
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "captcha_site.settings")
+    try:
+        import django  # noqa: F401
+    except ModuleNotFoundError:
+        sys.exit(wrong_interpreter())
     from django.core.exceptions import ImproperlyConfigured
     from django.db import OperationalError, ProgrammingError
 
@@ -22,6 +27,17 @@ def main() -> None:
         sys.exit(line)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def wrong_interpreter() -> str:
+    """What to run in place of an interpreter that has no Django."""
+    here = Path(__file__).resolve().parent
+    made = [
+        name for name in (".venv", ".venv-dev", ".venv-training") if (here / name / "bin/python").exists()
+    ]
+    command = f"{made[0] if made else '.venv'}/bin/python manage.py"
+    how = "" if made else " (make run makes that environment)"
+    return f"Django is not installed for {sys.executable}. Run: {command}{how}"
 
 
 if __name__ == "__main__":

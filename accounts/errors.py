@@ -74,7 +74,10 @@ class TooManyAttempts(AccountError):
 
     def __init__(self, retry_after: int) -> None:
         self.retry_after = retry_after  # seconds
-        super().__init__("Too many attempts to log in. Try again later.")
+        super().__init__(
+            f"Too many attempts to log in. Try again in {_minutes(retry_after)}, or use an address "
+            "that you logged in from before. Calls with an API key are not affected."
+        )
 
     @property
     def headers(self) -> dict[str, str]:
@@ -150,3 +153,8 @@ class DailyLimitReached(AccountError):
 
     def __init__(self, daily_limit: int) -> None:
         super().__init__(f"This API key may spend {daily_limit} credits a day (UTC), and no more today.")
+
+
+def _minutes(seconds: int) -> str:
+    minutes = -(-seconds // 60)
+    return "a minute" if minutes <= 1 else f"{minutes} minutes"

@@ -154,6 +154,7 @@ class NewApiKeySerializer(serializers.Serializer[None]):
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=api_keys.SCOPES),
         default=list(api_keys.SCOPES),
+        allow_null=True,
         min_length=1,
         max_length=len(api_keys.SCOPES),
         help_text="`solve`: solve and report; `read`: history, account, usage.",
@@ -161,12 +162,19 @@ class NewApiKeySerializer(serializers.Serializer[None]):
     allowed_networks = serializers.ListField(
         child=NetworkField(max_length=50),
         default=list,
+        allow_null=True,
         max_length=32,
         help_text="Addresses or networks that it may be used from; empty: from anywhere.",
     )
     daily_limit = serializers.IntegerField(
         min_value=0, max_value=MAX_AMOUNT, default=None, allow_null=True, help_text="Credits in a day of UTC."
     )
+
+    def validate_scopes(self, value: list[str] | None) -> list[str]:
+        return list(api_keys.SCOPES) if value is None else value
+
+    def validate_allowed_networks(self, value: list[str] | None) -> list[str]:
+        return value or []
 
 
 class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):

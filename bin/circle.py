@@ -125,8 +125,8 @@ def learn(style: Style, arguments: argparse.Namespace) -> None:
     words = ["--images", folder, "--steps", str(arguments.steps), "--held-out", "0"]
     timed(style, "train", "train", style.type, *words)
     timed(style, "promote", "evaluate", style.type, "--version", "1", "--images", f"{folder}/test")
-    # Forced, as no type model knows the type: whoever sends the forms says which type they are of.
-    timed(style, "promote", "promote", style.type, "1", "--force", "--reason", "the caller names the type")
+    # No type model knows the type: whoever sends the forms says which type they are of.
+    timed(style, "promote", "promote", style.type, "1", "--reason", "the caller names the type")
 
 
 def timed(style: Style, step: str, *command: str) -> str:

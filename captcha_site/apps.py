@@ -8,6 +8,7 @@ class CaptchaSiteConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import departures
+        from captcha_site import static_files  # noqa: F401 (its check registers itself)
         from jobs.kinds import Kind, register
         from solving import retention
 

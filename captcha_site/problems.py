@@ -7,6 +7,7 @@ responses. What went wrong is said in `detail`; programs decide by `code`.
 import json
 import logging
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from django.core.exceptions import (
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.template import TemplateDoesNotExist, loader
+from django.urls import Resolver404, resolve
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
 from captcha_site import logs
@@ -31,6 +34,8 @@ from ml.recognition.images import ImageError
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+_NAMED = re.compile(r"[\w.-]+: ")
+"""A text that begins with the name of a field, which is told as it was sent."""
 TYPE_PREFIX = "urn:captcha-solving-service:problem:"
 RETRY_AFTER_OUTAGE = 2
 """Seconds after which a client may ask again when the database did not answer."""
@@ -129,7 +134,7 @@ def problem_of(error: Exception) -> Problem | None:
         return _of_framework(error)
     if isinstance(error, ImageError):
         status, code = IMAGE_ERRORS[error.code]
-        return Problem(status, code, str(error))
+        return Problem(status, code, error.sentence)
     if isinstance(getattr(error, "status", None), int) and isinstance(getattr(error, "code", None), str):
         return _of_domain(error)
     if is_outage(error):
@@ -196,6 +201,8 @@ def _sentence(text: str) -> str:
     if not text:
         return "The request was refused."
     ended = text if text[-1] in ".!?" else f"{text}."
+    if _NAMED.match(text):
+        return ended
     return ended[0].upper() + ended[1:]
 
 
@@ -241,9 +248,25 @@ def domain_error(request: HttpRequest, error: Exception) -> HttpResponse | None:
     return _plain(request, problem, f"{problem.status}.html")
 
 
+@csrf_exempt  # else whatever but a GET would be told that it is forbidden, and not that nothing is here
 def unknown_endpoint(request: HttpRequest) -> HttpResponse:
     """The last route below ``/api/``: a problem, where DEBUG would show Django's page."""
-    return not_found(request, Http404())
+    known = _without_slash(request.path_info)
+    if known is None:
+        return not_found(request, Http404())
+    detail = f"There is nothing at this address. {known}, without the slash at its end, is one."
+    return Problem(404, "not_found", detail).answer(request)
+
+
+def _without_slash(path: str) -> str | None:
+    """The known address that a client meant which put a slash at its end."""
+    shorter = path.rstrip("/")
+    if shorter == path:
+        return None
+    try:
+        return None if resolve(shorter).func is unknown_endpoint else shorter
+    except Resolver404:
+        return None
 
 
 def _plain(request: HttpRequest, problem: Problem, template: str) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from captcha_site import static_files
 from captcha_site.examples import Example, examples
 from ml import registry
 from ml.selectors import serving_models
@@ -57,7 +58,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """200 when the database answers and the readers are loaded, else 503 with what is missing.
 
     A version that cannot be loaded while another reads in its place is named all the same; why is for the log
-    and the admin to say, not for everybody.
+    and the admin to say, not for everybody. So are static files that were not collected.
     """
     problems: list[str] = []
     readers = registry.Readiness(False)
@@ -68,6 +69,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
         problems.extend(problem.partition(":")[0] for problem in readers.problems)
     except DatabaseError:
         problems.append("the database does not answer")  # its message may name hosts and users
+    if static_files.are_missing():  # solving goes on without
+        problems.append(static_files.NOT_COLLECTED)
     if not readers:
         return JsonResponse({"status": "not ready", "problems": problems}, status=503)
     return JsonResponse({"status": "ready"} | ({"problems": problems} if problems else {}))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ml.models import Evaluation, ModelVersion
 from ml.selectors import accuracy_of
 
@@ -39,7 +41,11 @@ def judge(version: ModelVersion, serving: ModelVersion | None) -> Verdict:
         return Verdict(False, f"fewer right answers: {figures}")
     if new.ece <= old.ece:
         return Verdict(True, f"as many right answers and no worse a calibration: {figures}")
-    return Verdict(False, f"no more right answers, and a worse calibration: {figures}")
+    # Four digits may show two that differ as equal.
+    more = np.format_float_positional(new.ece - old.ece, precision=2, fractional=False)
+    return Verdict(
+        False, f"no more right answers, and a worse calibration (its error is {more} higher): {figures}"
+    )
 
 
 def newest_pair(version: ModelVersion, serving: ModelVersion) -> tuple[Evaluation, Evaluation] | None:

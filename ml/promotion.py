@@ -10,7 +10,10 @@ from ml.models import GENERAL_SLUG, TYPES_SLUG, ModelVersion
 
 @dataclass(frozen=True)
 class Plan:
-    """`versions` go together, the one asked for first; `objections` and `grounds` are one line each."""
+    """`versions` go together, the one asked for first; `objections` and `grounds` are one line each.
+
+    Among the grounds is what is worth knowing and no reason against it.
+    """
 
     versions: list[ModelVersion]
     objections: list[str]
@@ -21,18 +24,18 @@ def plan_promotion(version: ModelVersion) -> Plan:
     """The versions that `version` must be promoted with, and the reasons not to."""
     serving = {v.slug: v for v in ModelVersion.objects.filter(state=ModelVersion.State.SERVING)}
     objections: list[str] = []
+    grounds: list[str] = []
+    notes: list[str] = []
     companions: list[ModelVersion] = []
     if version.slug == TYPES_SLUG:
         companions, missing = _readers_for(version, serving)
         objections += missing
     elif version.slug != GENERAL_SLUG:
-        companions, missing = _type_model_for(version, serving.get(TYPES_SLUG))
-        objections += missing
-    grounds: list[str] = []
+        companions, notes = _type_model_for(version, serving.get(TYPES_SLUG))
     for each in (version, *companions):
         verdict = judge(each, serving.get(each.slug))
         (grounds if verdict.passed else objections).append(verdict.line)
-    return Plan([version, *companions], objections, grounds)
+    return Plan([version, *companions], objections, grounds + notes)
 
 
 def known_types(version: ModelVersion | None) -> set[str]:
@@ -43,6 +46,7 @@ def known_types(version: ModelVersion | None) -> set[str]:
 def _type_model_for(
     reader: ModelVersion, serving: ModelVersion | None
 ) -> tuple[list[ModelVersion], list[str]]:
+    """The type model that goes along, and what callers have to know where there is none."""
     if reader.slug in known_types(serving):
         return [], []
     needed = known_types(serving) | {reader.slug}
@@ -51,7 +55,7 @@ def _type_model_for(
             return [candidate], []
     if reader.captcha_type is not None and reader.captcha_type.owner_id is not None:
         return [], []  # its owner names a private type with each call
-    return [], [f"no type model knows {reader.slug}: it would read only where a caller names the type"]
+    return [], [f"note: no type model knows {reader.slug}: it reads only where a caller names the type"]
 
 
 def _readers_for(

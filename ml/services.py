@@ -153,8 +153,8 @@ def promote(*, version: ModelVersion, reason: str, by: Any = None, force: bool =
 
     Raises:
         CannotPromote: files that do not load, or force without a reason (never done); or, without `force`, a
-            version that does not beat what serves on a common data set (`ml.gate`), a type that no type model
-            knows, readers that a type model would lose.
+            version that does not beat what serves on a common data set (`ml.gate`), readers that a type
+            model would lose.
     """
     if force and not reason.strip():
         raise CannotPromote(version, ["force needs a reason"], forceable=False)

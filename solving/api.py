@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import generics
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -21,7 +22,7 @@ from solving import hints, reports, serializers
 from solving.endpoint import ImageEndpoint, RateLimitMixin
 from solving.history import HistoryFilter, HistoryPages, describe
 from solving.idempotency import Answer
-from solving.models import Solve, SolveReport
+from solving.models import Solve
 from solving.services import Receipt
 from solving.throttles import ReadThrottle
 from solving.uploads import read_upload
@@ -125,7 +126,11 @@ class ReportView(RateLimitMixin):
     )
     def get(self, request: Request, pk: int) -> Response:
         """What became of a report: `waiting`, or what people decided, and what was paid back."""
-        report = get_object_or_404(SolveReport, pk=pk, solve__user_id=request.user.pk)
+        solves = Solve.objects.select_related("report")
+        solve = get_object_or_404(solves, pk=pk, user_id=request.user.pk)
+        report = getattr(solve, "report", None)
+        if report is None:
+            raise NotFound("This solve was not reported.")
         return Response(serializers.ReportSerializer(report).data)
 
 

@@ -86,8 +86,11 @@ def _render(items: Sequence[Item | SolvingError], receipt: BatchReceipt) -> Answ
 
 def _described(outcome: Solve | ImageError | AccountError | SolvingError) -> dict[str, Any]:
     if not isinstance(outcome, Solve):
-        code = f"image_{outcome.code}" if isinstance(outcome, ImageError) else outcome.code
-        return {"outcome": "failed", "solve": None, "error": {"code": code, "detail": str(outcome)}}
+        if isinstance(outcome, ImageError):
+            error = {"code": f"image_{outcome.code}", "detail": outcome.sentence}
+        else:
+            error = {"code": outcome.code, "detail": str(outcome)}
+        return {"outcome": "failed", "solve": None, "error": error}
     if outcome.outcome == Solve.Outcome.SOLVED:
         return {"outcome": "solved", "solve": describe(outcome), "error": None}
     refused = Refused(solve_id=outcome.pk, reason_code=outcome.reason_code, reason=outcome.reason)

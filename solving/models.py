@@ -14,7 +14,7 @@ MAX_ID = 2**53 - 1
 
 
 def random_id() -> int:
-    """An id that cannot be guessed: some clients may ask for a text by its id alone.
+    """An id that cannot be guessed: clients of one dialect ask for a text by its id alone.
 
     Among ten million solves a new id is taken already once in 10**9 times.
     """
@@ -58,6 +58,11 @@ class Solve(models.Model):
     charged = models.PositiveIntegerField(help_text="Credits.")
     elapsed_ms = models.FloatField(help_text="Wall time of decoding and reading.")
     created = models.DateTimeField(default=timezone.now)
+    shown_by_id = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Made in a dialect whose clients ask for the text by its id, without a key.",
+    )
 
     recognition: Recognition | None = None
     """Of a solve made just now, all that its reader told; it is not stored."""

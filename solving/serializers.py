@@ -115,8 +115,16 @@ class BatchSerializer(serializers.Serializer[Any]):
 class NewReportSerializer(serializers.Serializer[Any]):
     verdict = serializers.ChoiceField(choices=SolveReport.Verdict.choices)
     correction = serializers.CharField(
-        max_length=64, required=False, default="", allow_blank=True, help_text="What it shows, if you know."
+        max_length=64,
+        required=False,
+        default="",
+        allow_blank=True,
+        allow_null=True,
+        help_text="What it shows, if you know.",
     )
+
+    def validate_correction(self, value: str | None) -> str:
+        return value or ""
 
 
 class ReportSerializer(serializers.ModelSerializer[SolveReport]):
@@ -148,10 +156,15 @@ class PeriodSerializer(serializers.Serializer[Any]):
     format = serializers.ChoiceField(choices=("json", "csv"), default="json")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for name in ("start", "end"):
+            if name in attrs and not _FIRST_DAY <= attrs[name] < _LAST_DAY:
+                raise serializers.ValidationError(
+                    {name: f"Give a day from {_FIRST_DAY.year} to {_LAST_DAY.year - 1}."}
+                )
         today = timezone.now().date()
         end = attrs.setdefault("end", max(attrs.get("start", today), today))
         start = attrs.setdefault("start", max(end, _FIRST_DAY + _MONTH) - _MONTH)
-        if not _FIRST_DAY <= start <= end < _LAST_DAY:
+        if start > end:
             raise serializers.ValidationError("The first day must come before the last one.")
         if (end - start).days >= self.MOST_DAYS:
             raise serializers.ValidationError(f"Ask for at most {self.MOST_DAYS} days at once.")

@@ -49,6 +49,7 @@ def solve(
     image: bytes,
     hints: Hints = Hints(),
     api_key: ApiKey | None = None,
+    shown_by_id: bool = False,
     before_commit: Callable[[Receipt], None] | None = None,
 ) -> Receipt:
     """Read one image, and charge and store it in one transaction: the text is returned after the commit.
@@ -56,7 +57,8 @@ def solve(
     A captcha that cannot be solved is stored as refused and costs nothing; `receipt.solve.outcome` tells.
     `before_commit` may write what must be committed together with the charge.
 
-    What it costs counts against the daily limit of `api_key`, where the caller used one.
+    What it costs counts against the daily limit of `api_key`, where the caller used one. With `shown_by_id`
+    whoever knows its id may ask for the text.
 
     Raises InsufficientCredits, DailyLimitReached, AccountGone, NoReader, and ImageError for bytes that are no
     picture; then nothing is stored.
@@ -65,6 +67,7 @@ def solve(
     price = settings.SOLVE_PRICE
     _refuse_without_credits(account, api_key, price)
     row = _read(user, image, hints)
+    row.shown_by_id = shown_by_id
     if row.outcome == Solve.Outcome.SOLVED:
         row.charged = price
         kept_images.keep(row, image)

@@ -71,7 +71,7 @@ def read_uploads(request: HttpRequest, *, most: int) -> list[Upload | UploadErro
         parameters = _once_each(form)
         uploads = [Upload(image, parameters) for image in images]
     elif request.content_type == "application/json":
-        listed = _parsed_json(request).get("images")
+        listed = _parsed_json(request, "images").get("images")
         if not isinstance(listed, list):
             raise UploadError(400, "image_missing", "The JSON has no list named images.")
         uploads = [_from_member(one) for one in listed]
@@ -207,7 +207,7 @@ def _only_file(content_type: str, body: bytes) -> bytes | None:
 
 
 def _from_json(request: HttpRequest) -> Upload:
-    return _from_object(_parsed_json(request))
+    return _from_object(_parsed_json(request, "image"))
 
 
 def _from_member(member: Any) -> Upload | UploadError:
@@ -224,14 +224,14 @@ def _from_member(member: Any) -> Upload | UploadError:
     return upload
 
 
-def _parsed_json(request: HttpRequest) -> dict[str, Any]:
+def _parsed_json(request: HttpRequest, member: str) -> dict[str, Any]:
     try:
         body = json.loads(request.read())
     except (ValueError, RecursionError, OSError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise UploadError(400, "body_malformed", f"The JSON cannot be read: {reason}.") from error
     if not isinstance(body, dict):
-        raise UploadError(400, "body_malformed", "The JSON must be an object with the member image.")
+        raise UploadError(400, "body_malformed", f"The JSON must be an object with the member {member}.")
     return body
 
 

@@ -104,7 +104,7 @@ def _solve(user: User, form: PlaygroundForm, context: dict[str, object]) -> None
     try:
         receipt = services.solve(user=user, image=form.image_bytes, hints=form.hints)
     except ImageError as error:
-        form.add_error("image", f"{error} Nothing was charged.")
+        form.add_error("image", f"{error.sentence} Nothing was charged.")
     except InsufficientCredits as error:
         context["insufficient"] = error
         context["unverified"] = settings.VERIFY_EMAIL and not verification.is_verified(user)

@@ -134,6 +134,24 @@ def test_a_database_that_cannot_be_used_ends_a_command_with_one_line(
     assert ended.stderr.startswith(told)
 
 
+def test_an_interpreter_without_django_is_told_which_one_to_use() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-I", "-S", settings.BASE_DIR / "manage.py", "models"],
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert re.search(r"not installed for .+ Run: \.venv\S*/bin/python manage\.py", ended.stderr)
+
+
+@pytest.mark.django_db
+def test_a_file_that_is_not_there_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    registry.reset()
+    _, _, err = type_in(capfd, "solve", "/no/such.png")
+    assert "/no/such.png: No such file or directory" in err
+    assert "Errno" not in err
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -73,6 +73,21 @@ def test_a_made_up_cursor_is_no_page(alice: User, signed_in: SignedIn, position:
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("page_size", ["0", "-1", "x", "999999999999999999999"])
-def test_an_odd_page_size_is_put_right(alice: User, signed_in: SignedIn, page_size: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("page_size=0", "page_size"),
+        ("page_size=-1", "page_size"),
+        ("page_size=x", "page_size"),
+        ("kind=x", "kind"),
+    ],
+)
+def test_an_odd_parameter_is_named(alice: User, signed_in: SignedIn, query: str, named: str) -> None:
+    answer = signed_in(alice).get(f"/api/v1/account/ledger?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+    assert answer.json()["detail"].startswith(f"{named}: ")
+
+
+@pytest.mark.parametrize("page_size", ["", "007", "999999999999999999999"])
+def test_a_page_is_as_large_as_it_may_be(alice: User, signed_in: SignedIn, page_size: str) -> None:
     assert signed_in(alice).get(f"/api/v1/account/ledger?page_size={page_size}").status_code == 200

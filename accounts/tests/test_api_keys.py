@@ -55,6 +55,14 @@ def test_a_key_is_shown_once_and_opens_the_account(alice: User, signed_in: Signe
     assert body["key"] not in map(str, stored.values())
 
 
+def test_null_says_nothing(alice: User, signed_in: SignedIn) -> None:
+    body = {"name": "crawler", "scopes": None, "allowed_networks": None, "daily_limit": None}
+    made = signed_in(alice).post(KEYS, body, format="json")
+    assert made.status_code == 201, made.content
+    told = {name: made.json()[name] for name in body}
+    assert told == body | {"scopes": ["solve", "read"], "allowed_networks": []}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

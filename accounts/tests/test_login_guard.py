@@ -66,6 +66,29 @@ def test_the_owner_gets_in_from_a_known_network_meanwhile(alice: User, client: C
     assert guess(client, "Alice", PASSWORD, "192.0.2.1").status_code == 200
 
 
+def test_guesses_from_elsewhere_close_no_other_address(alice: User, client: Client) -> None:
+    assert guess(client, "alice", PASSWORD, "192.0.2.1").status_code == 200
+    answers = [guess(client, "alice", "wrong", "198.51.100.1") for _ in range(10)]
+    assert answers[-1].status_code == 429
+    assert guess(client, "alice", PASSWORD, "198.51.100.1").status_code == 429
+    for address in ("192.0.2.1", "192.0.2.2"):  # known before, and never seen
+        assert guess(client, "alice", PASSWORD, address).status_code == 200
+
+
+def test_the_refusal_says_how_long_and_what_else_to_do(
+    alice: User, client: Client, settings: Settings
+) -> None:
+    settings.LOGIN_GUESSES_PER_HOUR = 50
+    answers = [guess(client, "alice", "wrong", "198.51.100.1") for _ in range(10)]
+    assert answers[-1].json()["detail"] == (
+        "Too many attempts to log in. Try again in 15 minutes, or use an address that you logged in from "
+        "before. Calls with an API key are not affected."
+    )
+    for number in range(60):
+        last = guess(client, "alice", "wrong", f"203.0.113.{number}")
+    assert "Try again in 60 minutes" in last.json()["detail"]
+
+
 def test_one_network_is_shut_out_after_ten_failures(
     alice: User, client: Client, hashed: list[str], settings: Settings
 ) -> None:

@@ -1,5 +1,6 @@
 """Errors outside of any endpoint: problems below /api/, elsewhere pages for browsers, JSON for programs."""
 
+import json
 from typing import Any
 from unittest.mock import Mock
 
@@ -10,6 +11,7 @@ from rest_framework import exceptions
 from rest_framework.test import APIRequestFactory
 
 from captcha_site import problems, views
+from solving.errors import InvalidParameter
 from solving.tests.conftest import assert_problem
 
 
@@ -34,7 +36,14 @@ def _debug(request: pytest.FixtureRequest, settings: Any) -> None:
 )
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 def test_an_unknown_address_below_api_is_a_problem(method: str, path: str) -> None:
-    assert_problem(getattr(Client(), method)(path, headers={"accept": "text/html"}), 404, "not_found")
+    client = Client(enforce_csrf_checks=True)  # as of a program, which has no cookie
+    assert_problem(getattr(client, method)(path, headers={"accept": "text/html"}), 404, "not_found")
+
+
+def test_a_slash_too_many_is_named() -> None:
+    body = assert_problem(Client().post("/api/v1/solves/"), 404, "not_found")
+    assert "/api/v1/solves, without the slash" in body["detail"]
+    assert "slash" not in Client().post("/api/v1/nope/").json()["detail"]
 
 
 def test_an_unknown_address_elsewhere_is_a_page_for_browsers_and_json_for_programs(settings: Any) -> None:
@@ -129,6 +138,15 @@ def test_nested_complaints_name_their_fields() -> None:
         {"field": "", "message": "No."},
     ]
     assert problem.detail == "username: Too short. username: Too plain. tags.1.name: Missing. No."
+
+
+@pytest.mark.parametrize("path", ["/api/v1/solves", "/upload_captcha"])
+def test_a_field_is_named_as_it_was_sent(path: str) -> None:
+    request = APIRequestFactory().post(path)
+    error = InvalidParameter("min_length", "must be a whole number from 1 to 64.")
+    response = problems.exception_handler(error, {"request": request, "view": Mock(costs_credits=True)})
+    assert response is not None
+    assert "min_length: must be a whole number" in json.loads(response.content)["detail"]
 
 
 def test_the_original_addresses_answer_with_a_detail() -> None:

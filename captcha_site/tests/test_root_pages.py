@@ -9,6 +9,7 @@ from django.db import OperationalError
 from django.test import Client
 from pytest_django import Settings
 
+from captcha_site import static_files
 from captcha_site.examples import examples
 from ml import registry
 from solving.samples import SAMPLES
@@ -101,6 +102,20 @@ def test_it_is_ready_with_readers(client: Client, monkeypatch: pytest.MonkeyPatc
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
     assert "no-cache" in answer["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_static_files_that_were_not_collected_are_named(
+    client: Client, monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(registry, "ready", lambda: registry.Readiness(True, []))
+    assert static_files.check_collected() == []
+    settings.STATIC_ROOT = tmp_path
+    backend = "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": backend}}
+    told = "static files were not collected: manage.py collectstatic"
+    assert client.get("/readyz").json() == {"status": "ready", "problems": [told]}
+    assert [error.id for error in static_files.check_collected()] == ["captcha_site.E001"]
 
 
 def test_it_is_not_ready_without_its_database(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -34,8 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 batch = client.solve_batch(images[start : start + MAX_BATCH], **_hints(options))
                 for file, item in zip(options.images[start:], batch.solves, strict=False):
                     failed |= not _tell(file, item, options)
-    except (ApiError, httpx.TransportError, httpx.InvalidURL) as error:
+    except ApiError as error:
         sys.stderr.write(f"captcha-solve: {error}\n")
+        return 2
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
+        sys.stderr.write(f"captcha-solve: {options.url}: {why}\n")
         return 2
     return int(failed)
 

@@ -51,6 +51,12 @@ class ImageError(ValueError):
         super().__init__(message)
         self.code = code
 
+    @property
+    def sentence(self) -> str:
+        """The message as a sentence, for whoever sent the image; in lists it stands after the file's name."""
+        text = str(self)
+        return f"{text[:1].upper()}{text[1:]}."
+
 
 @dataclass(frozen=True)
 class InputSize:

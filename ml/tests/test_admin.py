@@ -113,10 +113,17 @@ def test_looking_at_the_confirmation_changes_nothing(staff: Client, candidate: M
     assert candidate.state == ModelVersion.State.CANDIDATE
 
 
-def test_what_speaks_against_it_is_shown_and_needs_a_tick(staff: Client, shipped: Roots) -> None:
+def test_that_callers_must_name_a_type_is_shown_and_needs_no_tick(staff: Client, shipped: Roots) -> None:
     third = register_version(folder=write_reader(shipped.trained, "third"))
     html = staff.get(page("promote", third)).content.decode()
     assert "no type model knows third" in html
+    assert 'name="force"' not in html
+
+
+def test_what_speaks_against_it_is_shown_and_needs_a_tick(staff: Client, shipped: Roots) -> None:
+    third = register_version(folder=write_reader(shipped.trained, "third", metrics={}))
+    html = staff.get(page("promote", third)).content.decode()
+    assert "third/1 was never evaluated" in html
     assert 'name="force"' in html
     answer = staff.post(page("promote", third), {"reason": "try"})
     assert answer.status_code == 400

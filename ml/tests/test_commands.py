@@ -13,7 +13,7 @@ from ml.recognition.artifacts import write_checksums
 from ml.recognition.datasets import hash_bytes
 from ml.services import promote, register_version
 from ml.tests.artifacts import picture, write_reader, write_types
-from ml.tests.conftest import Roots, better
+from ml.tests.conftest import Roots, better, evaluated
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -82,14 +82,24 @@ class TestPromote:
             call_command("roll_back", "dark")
 
     def test_says_when_force_would_do(self, shipped: Roots, capsys: pytest.CaptureFixture[str]) -> None:
-        register_version(folder=write_reader(shipped.trained, "third"))
-        with pytest.raises(CommandError, match=r"no type model knows third.*--force"):
+        register_version(folder=write_reader(shipped.trained, "third", metrics={}))
+        with pytest.raises(CommandError, match=r"third/1 was never evaluated.*--force"):
             call_command("promote", "third", "1")
         with pytest.raises(CommandError, match="--force needs a --reason"):
             call_command("promote", "third", "1", "--force")
         out = run(capsys, "promote", "third", "1", "--force", "--reason", "by hint only")
         assert out.startswith("third/1 serves\n")
-        assert "overruled: no type model knows third" in out
+        assert "overruled: third/1 was never evaluated" in out
+
+    def test_notes_that_callers_must_name_a_new_type(
+        self, shipped: Roots, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for number in (1, 2):
+            version = register_version(folder=write_reader(shipped.trained, "third", number))
+            evaluated(version, 90 + number)
+            out = run(capsys, "promote", "third", str(number))
+            assert out.startswith(f"third/{number} serves\n")
+            assert "note: no type model knows third: it reads only where a caller names the type" in out
 
     def test_does_not_offer_force_for_a_damaged_model(self, shipped: Roots) -> None:
         folder = write_reader(shipped.trained, "dark", 1001)

@@ -57,7 +57,8 @@ class TestVerdict:
             (91, 0.5, True, "dark/1001 reads 91.00 % (91 of 100"),
             (89, 0.0, False, "fewer right answers"),
             (90, 0.01, True, "as many right answers and no worse a calibration"),
-            (90, 0.02, False, "a worse calibration"),
+            (90, 0.02, False, "a worse calibration (its error is 0.01 higher)"),
+            (90, 0.0100123, False, "a worse calibration (its error is 0.000012 higher)"),
         ],
     )
     def test_more_right_answers_win_and_calibration_breaks_a_tie(

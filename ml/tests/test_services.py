@@ -201,9 +201,17 @@ class TestPromote:
         assert not refused.value.forceable
         assert (serving("third"), serving("types")) == (None, 1)
 
-    def test_a_type_that_no_type_model_knows_needs_force(self, shipped: Roots) -> None:
+    def test_that_no_type_model_knows_a_type_is_noted(self, shipped: Roots) -> None:
         reader = register_version(folder=write_reader(shipped.trained, "third"))
-        with pytest.raises(CannotPromote, match="no type model knows third") as refused:
+        promote(version=reader, reason="new type")
+        assert serving("third") == 1
+        entry = Promotion.objects.get(version=reader)
+        assert not entry.forced
+        assert "note: no type model knows third" in entry.grounds
+
+    def test_a_new_type_whose_reader_was_never_measured_needs_force(self, shipped: Roots) -> None:
+        reader = register_version(folder=write_reader(shipped.trained, "third", metrics={}))
+        with pytest.raises(CannotPromote, match="third/1 was never evaluated") as refused:
             promote(version=reader, reason="new type")
         assert refused.value.forceable
         promote(version=reader, reason="new type", force=True)

@@ -1,4 +1,4 @@
-"""The DeathByCaptcha dialect. This one uses HTTP status codes, and shows a text to whoever knows its id.
+"""The DeathByCaptcha dialect. This one uses HTTP status codes, and its clients ask for a text without a key.
 
 `authtoken`, or `password` beside any `username`, is an API key of ours: a log-in's password would cost a
 quarter of a second of hashing in each call.
@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
 from accounts.client_address import client_network
@@ -37,15 +38,23 @@ def upload(request: HttpRequest) -> HttpResponse:
     if isinstance(given, str):
         given = given.removeprefix("base64:")
     hints = tasks.hints_of(captcha_type=parameters.get("captcha_type"), user_id=key.user_id)
-    task = tasks.solve(api_key=key, images=[lenient.image_of(given)], hints=hints)
+    task = tasks.solve(api_key=key, images=[lenient.image_of(given)], hints=hints, shown_by_id=True)
     return _answer(_described(task.solves[0], is_correct=task.solved))
 
 
 @speaks(render_error)
 def captcha(request: HttpRequest, pk: int) -> HttpResponse:
-    """One text, by its id alone, which nobody can guess."""
-    count_request("user", client_network(request) or "local")
-    solve = Solve.objects.filter(pk=pk).first()
+    """One text: any of the caller's where a key is sent; else one of this dialect's, by its id alone.
+
+    Nobody can guess an id, and clients of this dialect send nothing else.
+    """
+    given = _credential(request, lenient.parameters_of(request))
+    if given:
+        visible = Q(user_id=tasks.key_of(request, given, "solve").user_id)
+    else:
+        count_request("user", client_network(request) or "local")
+        visible = Q(shown_by_id=True)
+    solve = Solve.objects.filter(visible, pk=pk).first()
     if solve is None:
         raise DialectError(errors.NO_TASK)
     wrong = SolveReport.objects.filter(solve=solve, verdict=reports.Verdict.INCORRECT).exists()
@@ -77,9 +86,22 @@ def user(request: HttpRequest) -> HttpResponse:
     return _answer(body)
 
 
+@speaks(render_error)
+def no_such_address(request: HttpRequest) -> HttpResponse:
+    """Whatever else is asked below this dialect's addresses."""
+    slash = " No address ends in a slash." if request.path_info.endswith("/") else ""
+    raise DialectError(errors.NO_METHOD, f"There is nothing at this address.{slash}")
+
+
 def _key(request: HttpRequest, parameters: dict[str, Any], *, counted: str) -> ApiKey:
-    given = parameters.get("authtoken") or parameters.get("password")
-    return tasks.key_of(request, given, "solve", counted=counted)
+    return tasks.key_of(request, _credential(request, parameters), "solve", counted=counted)
+
+
+def _credential(request: HttpRequest, parameters: dict[str, Any]) -> Any:
+    """What is sent as a key, if anything is: as this dialect's clients do it, or as programs of ours do."""
+    scheme, _, text = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    header = text.strip() if scheme.lower() == "api-key" else ""
+    return parameters.get("authtoken") or parameters.get("password") or header
 
 
 def _described(solve: Solve, *, is_correct: bool) -> dict[str, Any]:

@@ -127,7 +127,9 @@ def code_of(error: Exception) -> Code:
 
 def text_of(error: Exception, code: Code) -> str:
     """A sentence for people: what the service says about errors of its own, else what the table says."""
-    said = (DialectError, ImageError, accounts.AccountError, solving.SolvingError)
+    if isinstance(error, ImageError):
+        return error.sentence
+    said = (DialectError, accounts.AccountError, solving.SolvingError)
     return str(error) if isinstance(error, said) else code.text
 
 

@@ -105,12 +105,14 @@ def solve(
     images: Sequence[bytes],
     hints: Hints,
     several: bool = False,
+    shown_by_id: bool = False,
     callback_url: str = "",
     describe: Callable[[Task], Message] | None = None,
 ) -> Task:
     """Solve the images of one task, each paid for by itself, all committed at once.
 
-    What `describe` makes of the task is sent to `callback_url`, if there is one.
+    What `describe` makes of the task is sent to `callback_url`, if there is one. With `shown_by_id` whoever
+    knows the id of a single image may ask for its text.
     """
 
     def tell(task: Task) -> None:
@@ -130,6 +132,7 @@ def solve(
             image=images[0],
             hints=hints,
             api_key=api_key,
+            shown_by_id=shown_by_id,
             before_commit=(lambda receipt: tell(_single(receipt.solve))) if callback_url else None,
         )
         return _single(receipt.solve)

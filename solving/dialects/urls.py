@@ -1,6 +1,6 @@
 """Addresses of the dialects, at the root of the host: clients join them to its name themselves."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from solving import converters  # noqa: F401 (they register themselves)
 from solving.dialects import death_by_captcha, forms, json_tasks
@@ -28,5 +28,6 @@ urlpatterns = [
     path("api/captcha/<solve_id:pk>", death_by_captcha.captcha),
     path("api/captcha/<solve_id:pk>/report", death_by_captcha.report),
     path("api/user", death_by_captcha.user),
+    re_path("^api/(?:captcha|user)/", death_by_captcha.no_such_address),
 ]
 """Without a slash at the end, and never redirected to one."""

@@ -163,3 +163,18 @@ def test_a_crash_before_the_commit_charges_nothing(user: User) -> None:
     with pytest.raises(SystemExit):
         services.solve_batch(user=user, items=items, before_commit=crash)
     assert (charges(user), Solve.objects.count(), credits.balance(user)) == (0, 0, 10)
+
+
+def test_what_is_wrong_with_an_image_is_said_in_a_sentence(caller: Caller) -> None:
+    [answer] = post(caller, member(b"II*\0 and so on")).json()["solves"]
+    assert answer["error"] == {
+        "code": "image_unsupported_format",
+        "detail": "The file is a TIFF: send a JPEG, PNG, GIF, BMP or WebP.",
+    }
+
+
+def test_a_list_in_place_of_an_object_is_told_what_to_be(caller: Caller) -> None:
+    body = json.dumps([member(picture())])
+    response = caller.client.post(BATCH, body, content_type="application/json")
+    problem = assert_problem(response, 400, "body_malformed")
+    assert "The JSON must be an object with the member images." in problem["detail"]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.test import Client
 from rest_framework.settings import api_settings
 
 from accounts.models import User
@@ -63,9 +64,13 @@ def test_a_token_that_is_none_is_refused_all_the_same() -> None:
 
 
 @pytest.mark.usefixtures("readers")
-def test_it_is_limited_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(api_settings.DEFAULT_THROTTLE_RATES, "user", "1/min")
-    assert Caller().get(PATH).status_code == 200
+def test_callers_without_an_account_are_limited_by_address(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(api_settings.DEFAULT_THROTTLE_RATES, "anon", "1/min")
+    assert Caller().get(PATH)["RateLimit-Policy"] == '"anon";q=1;w=60'
     response: Any = Caller().get(PATH)
     assert_problem(response, 429, "throttled")
     assert 0 < int(response["Retry-After"]) <= 60
+    assert Client().get(PATH, REMOTE_ADDR="192.0.2.7").status_code == 200
+    assert [Caller(user).get(PATH).status_code for _ in range(3)] == [200] * 3

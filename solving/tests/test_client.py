@@ -185,3 +185,6 @@ def test_the_command_of_the_installed_package(url: str, key: str, tmp_path: Path
     assert "no such API key" in wrong.stderr
     assert run(tmp_path / "absent.png").returncode == 2
     assert run(files[0], CAPTCHA_URL="").returncode == 2
+    nobody = run(files[0], CAPTCHA_URL="http://127.0.0.1:1")
+    assert nobody.returncode == 2
+    assert nobody.stderr == "captcha-solve: http://127.0.0.1:1: Connection refused\n"

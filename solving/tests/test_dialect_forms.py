@@ -11,6 +11,7 @@ from django.test import Client
 
 from accounts import api_keys, credits
 from accounts.models import User
+from solving import services
 from solving.models import Solve, SolveReport
 from solving.tests.conftest import charges, part
 from solving.tests.pictures import TYPE_A, TYPE_B, picture
@@ -233,7 +234,6 @@ def test_further_http_codes(
 ) -> None:
     assert client.post("/api/captcha", {"password": key}).status_code == 400
     assert client.get("/api/captcha/4711").status_code == 404
-    assert client.get("/api/captcha/0").status_code == 404
     solve_id = json_of(client.post("/api/captcha", {"password": key, "captchafile": BODY}))["captcha"]
     other = api_keys.create(user=outsider, name="other")[1]
     assert client.post(f"/api/captcha/{solve_id}/report", {"password": other}).status_code == 404
@@ -241,3 +241,42 @@ def test_further_http_codes(
     credits.grant(user=user, amount=-9, reason="spent", actor="the test")
     assert client.post("/api/captcha", {"password": key, "captchafile": BODY}).status_code == 403
     assert not SolveReport.objects.exists()
+
+
+def test_without_a_key_only_what_this_dialect_made_is_shown(client: Client, key: str, user: User) -> None:
+    client.post("/in.php", {"key": key, "body": BODY})
+    services.solve(user=User.objects.get(pk=user.pk), image=JPEG)
+    assert Solve.objects.count() == 2
+    for solve in Solve.objects.all():
+        answer = client.get(f"/api/captcha/{solve.pk}")
+        assert (answer.status_code, answer.json()["error"]) == (404, "ERROR_NO_SUCH_CAPCHA_ID")
+        assert json_of(client.get(f"/api/captcha/{solve.pk}", {"authtoken": key}))["text"] == "2KXQE"
+
+
+def test_a_key_that_is_sent_is_checked(client: Client, key: str, outsider: User) -> None:
+    solved = json_of(client.post("/api/captcha", {"password": key, "captchafile": BODY}))
+    address = f"/api/captcha/{solved['captcha']}"
+    other = api_keys.create(user=outsider, name="other")[1]
+    for given, status in ((key, 200), (other, 404), ("0" * 32, 403), ("wrong", 403)):
+        assert client.get(address, {"authtoken": given}).status_code == status
+        assert client.get(address, {"username": "any", "password": given}).status_code == status
+        assert client.get(address, headers={"authorization": f"Api-Key {given}"}).status_code == status
+    assert json_of(client.get(address)) == solved
+
+
+def test_what_is_wrong_with_an_image_is_said_in_a_sentence(client: Client, key: str) -> None:
+    tiff = base64.b64encode(b"II*\0" + bytes(200)).decode()
+    answer = client.post("/api/captcha", {"password": key, "captchafile": tiff}).json()
+    assert answer["message"] == "The file is a TIFF: send a JPEG, PNG, GIF, BMP or WebP."
+
+
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+@pytest.mark.parametrize(
+    "path", ["/api/captcha/", "/api/captcha/0", "/api/captcha/0/report", "/api/captcha/x/y", "/api/user/"]
+)
+def test_an_address_that_is_none_is_refused_in_the_dialect_s_words(method: str, path: str) -> None:
+    response = getattr(Client(enforce_csrf_checks=True), method)(path)
+    assert (response.status_code, response["Content-Type"]) == (404, "application/json")
+    answer = response.json()
+    assert (answer["status"], answer["error"]) == (255, "ERROR_NO_SUCH_METHOD")
+    assert ("slash" in answer["message"]) is path.endswith("/")

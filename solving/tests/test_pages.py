@@ -133,9 +133,13 @@ class TestPlayground:
         assert not Solve.objects.exists()
 
     def test_a_file_that_is_no_picture_is_said_at_the_field(self, user: User) -> None:
-        answer = browser_of(user).post("/playground", {"image": SimpleUploadedFile("a.png", b"GIF89a")})
+        answer = browser_of(user).post(
+            "/playground", {"image": SimpleUploadedFile("a.tif", b"II*\0 and so on")}
+        )
         assert answer.status_code == 400
-        assert "Nothing was charged." in str(answer.context["form"].errors["image"])
+        assert answer.context["form"].errors["image"] == [
+            "The file is a TIFF: send a JPEG, PNG, GIF, BMP or WebP. Nothing was charged."
+        ]
 
     def test_an_empty_account_is_told_so(self, make_user: MakeUser) -> None:
         answer = browser_of(make_user("poor", balance=0)).post("/playground", {"sample": "general"})

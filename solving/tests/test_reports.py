@@ -33,7 +33,7 @@ def solved(caller: Caller, shade: int = TYPE_A) -> int:
     return int(caller.solve(picture(shade, "JPEG")).json()["id"])
 
 
-def report(caller: Caller, solve_id: int, verdict: str = "incorrect", **further: str) -> Any:
+def report(caller: Caller, solve_id: int, verdict: str = "incorrect", **further: str | None) -> Any:
     return caller.client.post(
         f"/api/v1/solves/{solve_id}/report", {"verdict": verdict, **further}, content_type="application/json"
     )
@@ -245,3 +245,15 @@ def test_its_image_is_trained_on_with_leave_alone(caller: Caller, user: User) ->
     assert "Withdraw it" in page.get("/accounts/data/").content.decode()
     page.post("/accounts/data/consent", {"consent": "no"})
     assert not LabellersReport.objects.filter(may_train=True).exists()
+
+
+def test_a_solve_that_was_not_reported_is_told_so(caller: Caller, outsider: User) -> None:
+    address = f"/api/v1/solves/{solved(caller)}/report"
+    body = assert_problem(caller.get(address), 404, "not_found")
+    assert body["detail"] == "This solve was not reported."
+    assert "reported" not in assert_problem(Caller(outsider).get(address), 404, "not_found")["detail"]
+
+
+def test_no_correction_may_be_null(caller: Caller) -> None:
+    filed = report(caller, solved(caller), correction=None)
+    assert (filed.status_code, filed.json()["correction"]) == (200, "")

@@ -147,3 +147,10 @@ def test_the_number_of_queries_is_constant(
     for page_size in (1, 50):
         with django_assert_num_queries(2):  # the user, the page
             caller.get(PATH, page_size=page_size)
+
+
+def test_a_parameter_that_is_no_filter_is_named(caller: Caller) -> None:
+    body = assert_problem(caller.get(PATH, colour="red"), 400, "invalid")
+    assert body["errors"][0]["field"] == "colour"
+    assert "captcha_type" in body["detail"]
+    assert caller.get(PATH, captcha_type="captcha_type_a", page_size=3).status_code == 200

@@ -78,6 +78,12 @@ def test_periods_that_are_none(caller: Caller, query: dict[str, Any]) -> None:
     assert_problem(caller.get(USAGE, **query), 400, "invalid")
 
 
+@pytest.mark.parametrize(("name", "day"), [("end", "9999-12-31"), ("start", "0001-01-01")])
+def test_a_day_out_of_range_is_named(caller: Caller, name: str, day: str) -> None:
+    body = assert_problem(caller.get(USAGE, **{name: day}), 400, "invalid")
+    assert body["detail"] == f"{name}: Give a day from 2000 to 2999."
+
+
 def test_for_keys_that_may_read(user: User) -> None:
     reader = KeyCaller(api_keys.create(user=user, name="reader", scopes=["read"])[1])
     solver = KeyCaller(api_keys.create(user=user, name="solver", scopes=["solve"])[1])

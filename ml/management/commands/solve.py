@@ -54,7 +54,9 @@ class Command(TaskCommand):
                 max_bytes=settings.MAX_UPLOAD_BYTES,
                 max_pixels=settings.MAX_IMAGE_PIXELS,
             )
-        except (OSError, ImageError, Unsolvable) as error:
+        except OSError as error:  # its text has a number, and the name once more
+            return {"image": str(image), "error": error.strerror or str(error)}
+        except (ImageError, Unsolvable) as error:
             return {"image": str(image), "error": str(error)}
         return {"image": str(image), **asdict(recognition)}
 

@@ -16,6 +16,7 @@ from ml.models import (
     TYPES_SLUG,
     CaptchaType,
     ModelVersion,
+    Promotion,
     checkpoint_of,
     validate_slug,
 )
@@ -201,3 +202,4 @@ class Command(TaskCommand):
         except (RegistryError, ArtifactError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{', '.join(map(str, promoted))} serves ({reason})")
+        self.stdout.write(Promotion.objects.filter(version=version)[0].grounds)
