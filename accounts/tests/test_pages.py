@@ -129,13 +129,17 @@ class TestKeys:
     def test_a_key_is_made_with_its_limits_and_shown_once(self, alice: User) -> None:
         client = browser_of(alice)
         asked = {"name": "ci", "scopes": ["solve"], "allowed_networks": "192.0.2.0/24", "daily_limit": "50"}
-        page = client.post("/accounts/keys/", asked).content.decode()
+        answer = client.post("/accounts/keys/", asked)
+        assert (answer.status_code, answer["Location"]) == (302, "/accounts/keys/")
+        assert not client.head("/accounts/keys/").content  # and takes nothing away
+        page = client.get("/accounts/keys/").content.decode()
         key = ApiKey.objects.get()
         assert (key.scopes, key.allowed_networks, key.daily_limit) == (["solve"], "192.0.2.0/24", 50)
         text = re.search(r'id="new-key">([0-9a-f]{32})<', page)
         assert text is not None
         assert api_keys.identify(text[1], address="192.0.2.9") == key
         assert text[1] not in client.get("/accounts/keys/").content.decode()
+        assert text[1] not in str(dict(client.session.items()))
 
     @pytest.mark.parametrize(
         "wrong",

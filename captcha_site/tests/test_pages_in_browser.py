@@ -125,7 +125,12 @@ def test_a_key_is_shown_once_and_revoked(visit: MakeVisitor, ada: User) -> None:
     shown = page.locator("#new-key")
     expect(shown).to_have_text(re.compile("^[0-9a-f]{32}$"))
     assert ApiKey.objects.get().prefix == shown.inner_text()[:6]
-    page.goto("/accounts/keys/")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == shown.inner_text()
+    page.reload()  # sends no form again
+    assert ApiKey.objects.count() == 1
     expect(shown).to_have_count(0)
     page.get_by_role("button", name="Revoke nightly tests").click()
     expect(page.get_by_text("The key is revoked")).to_be_visible()
