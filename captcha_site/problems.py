@@ -214,6 +214,16 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _plain(request, Problem(404, "not_found", "There is nothing at this address."), "404.html")
 
 
+def not_allowed(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """The empty 405 of a view that takes forms alone; for browsers a page with a way back."""
+    if "text/html" not in request.headers.get("Accept", ""):
+        return answer
+    problem = Problem(
+        405, "method_not_allowed", "This address takes a form and shows nothing.", {"Allow": answer["Allow"]}
+    )
+    return _plain(request, problem, "405.html")
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """A 500; or a 503 for a page whose database went away outside of its view, such as in its session."""
     if is_outage(sys.exception()):
