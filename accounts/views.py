@@ -24,7 +24,7 @@ from accounts.forms import (
     SignUpForm,
 )
 from accounts.sessions import session_user
-from accounts.throttling import refuse_too_many
+from accounts.throttling import count, refuse_too_many, refuse_when_full
 
 GET_AND_POST = ["GET", "HEAD", "POST"]
 NEW_KEY = "new_api_key"
@@ -44,10 +44,12 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         return redirect("my-account")
     form = SignUpForm(request.POST or None)
     if request.method == "POST":
-        refuse_too_many(request, "sign_up")
+        refuse_when_full(request, "sign_up")
+        refuse_too_many(request, "sign_up_form")  # looser: a slip of the pen makes no account
         form = SignUpForm(request.POST)
         user = form.sign_up()
         if user is not None:
+            count(request, "sign_up")
             login(request, user, backend="accounts.backends.AccountBackend")
             if settings.VERIFY_EMAIL:
                 verification.send(user=user, base_url=request.build_absolute_uri("/"))

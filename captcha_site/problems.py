@@ -256,12 +256,25 @@ def unknown_endpoint(request: HttpRequest) -> HttpResponse:
     return not_found(request, Http404())
 
 
+def _wait(problem: Problem) -> str:
+    """When to come back, as people say it."""
+    seconds = int(problem.headers.get("Retry-After", 0))
+    if seconds < 60:
+        return "in a minute"
+    minutes = math.ceil(seconds / 60)
+    if minutes <= 90:
+        return f"in about {minutes} minutes"
+    return f"in about {math.ceil(minutes / 60)} hours"
+
+
 def _plain(request: HttpRequest, problem: Problem, template: str) -> HttpResponse:
     """The problem as JSON below ``/api/`` and for programs; a page for browsers where there is a template."""
     if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
         return problem.answer(request)
     try:
-        page = loader.render_to_string(template, {"problem": problem, "request_id": logs.request_id.get()})
+        page = loader.render_to_string(
+            template, {"problem": problem, "request_id": logs.request_id.get(), "wait": _wait(problem)}
+        )
     except TemplateDoesNotExist:
         return problem.answer(request)
     return HttpResponse(page, status=problem.status, headers=dict(problem.headers))

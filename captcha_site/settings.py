@@ -280,6 +280,7 @@ REST_FRAMEWORK = {
         "anon": env.rate("THROTTLE_ANON", "120/min"),
         "user": env.rate("THROTTLE_USER", "6000/min"),
         "sign_up": env.rate("THROTTLE_SIGN_UP", "10/hour"),
+        "sign_up_form": env.rate("THROTTLE_SIGN_UP_FORM", "60/hour"),
         "token": env.rate("THROTTLE_TOKEN", "60/min"),
         "try": env.rate("THROTTLE_TRY", "30/min"),
         "solve": env.rate("THROTTLE_SOLVE", "6000/min"),
