@@ -90,6 +90,10 @@ def test_images_are_labelled_with_the_keyboard_alone(
     for number in range(12):
         person.type(f"ab{number}")
     person.shows("empty")
+    for useless in ("#stage", "#text", "[data-action=accept]", "[data-action=larger]"):
+        expect(person.page.locator(useless)).to_be_hidden()
+    expect(person.page.get_by_role("link", name="All types").last).to_be_visible()
+    expect(person.page.get_by_role("button", name="Undo")).to_be_visible()
     person.all_saved()
     assert texts() == [f"AB{number}" for number in range(12)]
     samples = [label.sample.priority for label in Label.objects.order_by("id").select_related("sample")]

@@ -211,6 +211,12 @@ function show(state, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// Where nothing is left, what is of use with an image alone goes, and what comes next is named.
+function showEmpty(empty) {
+  root.classList.toggle("nothing", empty);
+  find("onward").hidden = !empty;
+}
+
 function showFigures() {
   find("waiting").textContent = outbox.waiting;
   if (progress.total) find("done").textContent = `${progress.done + doneHere} of ${progress.total}`;
@@ -351,6 +357,7 @@ const single = {
     this.judging = undefined;
     const fresh = this.presented !== item;
     this.presented = item;
+    showEmpty(item === undefined && this.exhausted);
     document.querySelector('[data-action="reload"]').hidden = !(item === undefined && this.exhausted) && !item?.failed;
     if (item === undefined) {
       find("stage").replaceChildren();
@@ -615,6 +622,7 @@ const grid = {
     this.tiles = tiles;
     this.place = 0;
     this.shownAt = performance.now();
+    showEmpty(!tiles.length);
     find("tiles").replaceChildren(...tiles.map((tile, place) => this.element(tile, place)));
     this.resize();
     document.querySelector('[data-action="reload"]').hidden = tiles.length > 0;
