@@ -11,6 +11,7 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticDevice
 from playwright.sync_api import expect
 
+from accounts import api_keys
 from accounts.mail import THREAD
 from accounts.models import Acceptance, ApiKey, User
 from captcha_site.tests.browsing import AXE, PASSWORD, TAGS, VIOLATIONS, MakeVisitor
@@ -113,6 +114,20 @@ def test_what_is_wrong_is_said_at_the_field(visit: MakeVisitor, ada: User) -> No
     expect(page.get_by_label("Shortest")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("Shortest")).to_have_accessible_error_message(re.compile("whole number"))
     assert not Solve.objects.exists()
+
+
+def test_a_phone_shows_what_ends_a_key_or_a_log_in(visit: MakeVisitor, ada: User) -> None:
+    api_keys.create(user=ada, name="nightly tests of the shop", allowed_networks=["192.0.2.0/24"])
+    visit().log_in("ada")
+    phone = visit(viewport={"width": 390, "height": 800})
+    phone.log_in("ada")
+    page = phone.page
+    for address, button in (("/accounts/keys/", "Revoke"), ("/accounts/sessions/", "End the log-in")):
+        page.goto(address)
+        place = page.get_by_role("button", name=button).bounding_box()
+        assert place is not None
+        assert place["x"] + place["width"] < 380
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_key_is_shown_once_and_revoked(visit: MakeVisitor, ada: User) -> None:
