@@ -113,6 +113,17 @@ def test_what_is_wrong_is_said_at_the_field(visit: MakeVisitor, ada: User) -> No
     expect(page.get_by_label("Shortest")).to_have_value("ten")
     expect(page.get_by_label("Shortest")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("Shortest")).to_have_accessible_error_message(re.compile("whole number"))
+    expect(page.locator("#problem")).to_have_text("Nothing was read: see what is said at the fields.")
+    expect(page.locator("#problem")).to_be_in_viewport()
+    expect(page.locator("#result")).to_be_hidden()
+    page.get_by_label("Shortest").fill("5")
+    page.get_by_label("Longest").fill("2")
+    page.get_by_label("Picture").set_input_files(
+        {"name": "a.tif", "mimeType": "image/tiff", "buffer": b"II*\0 no browser shows it"}
+    )
+    expect(page.get_by_alt_text("The chosen picture")).to_be_hidden()
+    page.get_by_role("button", name="Read it", exact=True).click()
+    expect(page.locator("#error-min_length")).to_contain_text("Shortest is 5 and Longest is 2")
     assert not Solve.objects.exists()
 
 
