@@ -1,6 +1,7 @@
 """Request limits that count by the client's network, never by a header that the client may write."""
 
 import math
+from typing import Any
 
 from django.http import HttpRequest
 from rest_framework.request import Request
@@ -66,6 +67,6 @@ def _refuse(request: HttpRequest, scope: str, kind: type[AddressThrottle]) -> No
         raise TooManyRequests(max(1, math.ceil(throttle.wait() or 1)))
 
 
-def _of(kind: type[AddressThrottle], scope: str) -> AddressThrottle:
-    throttle: AddressThrottle = type("PageThrottle", (kind,), {"scope": scope})()
-    return throttle
+def _of(kind: type[AddressThrottle], scope: str) -> Any:
+    """Any, as a page has no request of the REST framework, and these throttles need none."""
+    return type("PageThrottle", (kind,), {"scope": scope})()

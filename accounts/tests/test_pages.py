@@ -184,6 +184,10 @@ class TestKeys:
 
 @pytest.mark.django_db
 class TestTheEnd:
+    def test_what_goes_is_counted_as_people_do(self, alice: User) -> None:
+        page = browser_of(alice).get("/accounts/delete/").content.decode()
+        assert "Deleted: 1 session." in page
+
     def test_the_account_goes_after_its_password(self, alice: User, outsider: User) -> None:
         client = browser_of(alice)
         wrong = client.post("/accounts/delete/", {"password": "guess"})
