@@ -65,6 +65,7 @@ training: .venv-training/.stamp fonts ## Make the environment that trains reader
 	@touch .env
 	@sed -i '/^TRAINING_PYTHON=/d' .env
 	@echo "TRAINING_PYTHON=$(CURDIR)/.venv-training/bin/python" >> .env
+	@echo "A service that runs must be restarted to know of it: it reads .env at its start."
 	@echo "Train with: .venv-training/bin/python manage.py train TYPE --images DIR"
 
 .PHONY: crawling

@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -173,7 +174,11 @@ class UserAdmin(DjangoUserAdmin):
         except AccountError as error:
             form.add_error(None, str(error))
             return False
-        self.message_user(request, f"{amount:+d} credits for {len(users)} user(s).", messages.SUCCESS)
+        self.message_user(
+            request,
+            f"{amount:+d} credit{pluralize(amount)} for {len(users)} user{pluralize(len(users))}.",
+            messages.SUCCESS,
+        )
         return True
 
     @admin.action(description="Suspend", permissions=["change"])

@@ -55,14 +55,15 @@ class Belongings:
 
 def belongings(user: User) -> Belongings:
     """What refers to a user, whichever app it is of: its foreign key says what becomes of it."""
-    taken = [("log-in tokens", OutstandingToken.objects.filter(user=user).count())]
+    tokens = OutstandingToken.objects.filter(user=user).count()
+    taken = [("log-in token" if tokens == 1 else "log-in tokens", tokens)]
     anonymised: list[tuple[str, int]] = []
     for relation in User._meta.related_objects:
         model = relation.related_model
         if model in (CreditAccount, OutstandingToken):
             continue
         count = model._base_manager.filter(**{relation.field.name: user}).count()
-        row = (str(model._meta.verbose_name_plural), count)
+        row = (str(model._meta.verbose_name if count == 1 else model._meta.verbose_name_plural), count)
         (taken if relation.on_delete is CASCADE else anonymised).append(row)
     account = user.credit_account
     return Belongings(account.balance, account.entries.count(), taken, anonymised)

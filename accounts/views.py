@@ -24,9 +24,11 @@ from accounts.forms import (
     SignUpForm,
 )
 from accounts.sessions import session_user
-from accounts.throttling import refuse_too_many
+from accounts.throttling import count, refuse_too_many, refuse_when_full
 
 GET_AND_POST = ["GET", "HEAD", "POST"]
+NEW_KEY = "new_api_key"
+"""In the session from the making of a key to the page that shows it, which takes it out."""
 
 
 @require_safe
@@ -42,10 +44,12 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         return redirect("my-account")
     form = SignUpForm(request.POST or None)
     if request.method == "POST":
-        refuse_too_many(request, "sign_up")
+        refuse_when_full(request, "sign_up")
+        refuse_too_many(request, "sign_up_form")  # looser: a slip of the pen makes no account
         form = SignUpForm(request.POST)
         user = form.sign_up()
         if user is not None:
+            count(request, "sign_up")
             login(request, user, backend="accounts.backends.AccountBackend")
             if settings.VERIFY_EMAIL:
                 verification.send(user=user, base_url=request.build_absolute_uri("/"))
@@ -97,15 +101,16 @@ class ResetPassword(auth_views.PasswordResetConfirmView):
 @login_required
 @never_cache
 def keys(request: HttpRequest) -> HttpResponse:
-    """The API keys; a new one is in this answer and nowhere else."""
+    """The API keys; a new one is shown by the next page and by none after it."""
     user = session_user(request)
     form = ApiKeyForm(request.POST if request.method == "POST" else None)
     text = form.create(user) if request.method == "POST" else None
-    if text is not None:
-        form = ApiKeyForm()
+    if text is not None:  # led on, as a page that is loaded again would send its form again
+        request.session[NEW_KEY] = text
+        return redirect("api-key-pages")
     context = {
         "form": form,
-        "text": text,
+        "text": request.session.pop(NEW_KEY, None) if request.method == "GET" else None,
         "keys": [(key, api_keys.spent_today(key)) for key in user.api_keys.order_by("-pk")],
     }
     return render(request, "accounts/api_keys.html", context, status=400 if form.errors else 200)

@@ -27,6 +27,7 @@ def main() -> int:
     arguments = parse_arguments()
     os.chdir(ROOT)
     os.environ["DEBUG"] = "1"
+    keep_debug(Path(os.environ.get("ENV_FILE") or ROOT / ".env"))
     signal.signal(signal.SIGTERM, _as_interrupt)
     if problem := why_not_free(arguments.port):
         print(problem, file=sys.stderr)
@@ -34,6 +35,21 @@ def main() -> int:
     for command in (["migrate", "--verbosity=0"], ["install_models"], ["demo"]):
         subprocess.run([sys.executable, "manage.py", *command], check=True)
     return serve(arguments.port)
+
+
+def keep_debug(file: Path) -> None:
+    """So that `manage.py` works beside the demo. A file that is there is somebody's, and stays as it is."""
+    try:
+        with file.open("x") as stream:
+            stream.write(
+                "# Made by `make run`, to try on this machine. In production: SECRET_KEY instead.\nDEBUG=1\n"
+            )
+    except FileExistsError:
+        lines = file.read_text().splitlines()
+        if not any(line.startswith(("DEBUG=", "SECRET_KEY=")) for line in lines) and file.is_file():
+            print(f"{file} stays as it is; for manage.py beside this demo, add the line DEBUG=1.", flush=True)
+        return
+    print(f"Wrote DEBUG=1 into {file}, so that .venv/bin/python manage.py works here too.", flush=True)
 
 
 def parse_arguments() -> argparse.Namespace:

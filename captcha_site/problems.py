@@ -221,6 +221,16 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _plain(request, Problem(404, "not_found", "There is nothing at this address."), "404.html")
 
 
+def not_allowed(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """The empty 405 of a view that takes forms alone; for browsers a page with a way back."""
+    if "text/html" not in request.headers.get("Accept", ""):
+        return answer
+    problem = Problem(
+        405, "method_not_allowed", "This address takes a form and shows nothing.", {"Allow": answer["Allow"]}
+    )
+    return _plain(request, problem, "405.html")
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """A 500; or a 503 for a page whose database went away outside of its view, such as in its session."""
     if is_outage(sys.exception()):
@@ -269,12 +279,25 @@ def _without_slash(path: str) -> str | None:
         return None
 
 
+def _wait(problem: Problem) -> str:
+    """When to come back, as people say it."""
+    seconds = int(problem.headers.get("Retry-After", 0))
+    if seconds < 60:
+        return "in a minute"
+    minutes = math.ceil(seconds / 60)
+    if minutes <= 90:
+        return f"in about {minutes} minutes"
+    return f"in about {math.ceil(minutes / 60)} hours"
+
+
 def _plain(request: HttpRequest, problem: Problem, template: str) -> HttpResponse:
     """The problem as JSON below ``/api/`` and for programs; a page for browsers where there is a template."""
     if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
         return problem.answer(request)
     try:
-        page = loader.render_to_string(template, {"problem": problem, "request_id": logs.request_id.get()})
+        page = loader.render_to_string(
+            template, {"problem": problem, "request_id": logs.request_id.get(), "wait": _wait(problem)}
+        )
     except TemplateDoesNotExist:
         return problem.answer(request)
     return HttpResponse(page, status=problem.status, headers=dict(problem.headers))

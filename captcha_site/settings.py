@@ -280,6 +280,7 @@ REST_FRAMEWORK = {
         "anon": env.rate("THROTTLE_ANON", "120/min"),
         "user": env.rate("THROTTLE_USER", "6000/min"),
         "sign_up": env.rate("THROTTLE_SIGN_UP", "10/hour"),
+        "sign_up_form": env.rate("THROTTLE_SIGN_UP_FORM", "60/hour"),
         "token": env.rate("THROTTLE_TOKEN", "60/min"),
         "try": env.rate("THROTTLE_TRY", "30/min"),
         "solve": env.rate("THROTTLE_SOLVE", "6000/min"),
@@ -385,6 +386,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
+FORMAT_MODULE_PATH = ["captcha_site.formats"]
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])
 LOG_FORMAT = env.choice("LOG_FORMAT", "line" if DEBUG else "json", ["json", "line"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from crawl import selectors, services, sources
-from crawl.errors import CrawlError, SourceError
+from crawl.errors import CrawlError, NotAuthorised, SourceError
 from crawl.models import MAX_COUNT, CaptchaSource, CrawledImage, CrawlRun
 
 
@@ -40,8 +40,42 @@ class ImportForm(forms.Form):
             raise forms.ValidationError("This is no text.") from error
 
 
+class SourceForm(forms.ModelForm):
+    """What is written as JSON says how, and so does the refusal of what is not."""
+
+    EXAMPLES: ClassVar[dict[str, str]] = {
+        "hosts": '["img.example.org"]',
+        "consent_fields": '{"agree": "yes"}',
+    }
+
+    class Meta:
+        widgets: ClassVar[dict[str, forms.Widget]] = {
+            name: forms.Textarea(attrs={"rows": 2, "cols": 60, "spellcheck": "false"})
+            for name in ("hosts", "consent_fields")
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.EXAMPLES.keys() & self.fields.keys():  # who may only look has no fields
+            self.fields[name].error_messages["invalid"] = (
+                f"Write it with its brackets and double quotes, such as {self.EXAMPLES[name]}"
+            )
+        if "consent_fields" in self.fields:
+            self.fields["consent_fields"].help_text = (
+                f"Fields of the form to fill in, as names and values: {self.EXAMPLES['consent_fields']}. "
+                "None: {}"
+            )
+
+    def clean_hosts(self) -> Any:
+        return self.cleaned_data["hosts"] or []
+
+    def clean_consent_fields(self) -> Any:
+        return self.cleaned_data["consent_fields"] or {}
+
+
 @admin.register(CaptchaSource)
 class CaptchaSourceAdmin(admin.ModelAdmin):
+    form = SourceForm
     list_display = ["slug", "captcha_type", "start_url", "authorised_until", "active", "last", "live"]
     list_filter = ["active", "captcha_type"]
     list_select_related = ["captcha_type"]
@@ -86,6 +120,13 @@ class CaptchaSourceAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: CaptchaSource, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         services.keep_schedule(obj)
+        try:
+            services.check_authorised(obj)
+        except NotAuthorised as error:
+            where = "" if obj.authorised_until else ' Fill in "Authorised until".'
+            self.message_user(
+                request, f"It cannot be crawled until this is put right: {error}{where}", messages.WARNING
+            )
 
     @admin.display(description="last run")
     def last(self, source: CaptchaSource) -> str:

@@ -60,8 +60,9 @@ def check_source(source: CaptchaSource) -> None:
     allowed = rules.is_allowed(host, port)
     if not allowed and not resolve_public(host):
         raise SourceError(
-            f"{host} has no address, or one that is not public. For a test site of your own, add "
-            f"{host}:{port} to the setting CRAWL_ALLOWED_HOSTS."
+            f"{host} is not crawled: it is not known, or it is this machine or one of an inner network. "
+            f"If it is a test site of your own, add {host}:{port} to the setting CRAWL_ALLOWED_HOSTS, and "
+            "restart the service."
         )
     if not allowed and not settings.CRAWL_CONTACT:
         raise SourceError(

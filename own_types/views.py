@@ -64,9 +64,13 @@ def types(request: HttpRequest) -> HttpResponse:
         }
         for one in mine
     ]
+    user.credit_account.refresh_from_db()
     context = {
         "form": form,
         "rows": rows,
+        "price": settings.TRAINING_PRICE,
+        "balance": user.credit_account.balance,
+        "needs_approval": settings.PRIVATE_TYPES_NEED_APPROVAL,
         "most": settings.PRIVATE_TYPES_PER_USER,
         "full": len(mine) >= settings.PRIVATE_TYPES_PER_USER,
     }

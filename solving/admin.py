@@ -1,6 +1,7 @@
 """The history in the back office: to look at, never to change."""
 
 import base64
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
@@ -24,7 +25,7 @@ class SolveAdmin(admin.ModelAdmin):
         "captcha_type",
         "text",
         "answer",
-        "confidence",
+        "sure",
         "outcome",
         "reason",
         "charged",
@@ -44,6 +45,10 @@ class SolveAdmin(admin.ModelAdmin):
     @admin.display(description="user")
     def owner(self, solve: Solve) -> str:
         return solve.user.username if solve.user else f"account {solve.account_id}, deleted"
+
+    @admin.display(description="confidence")
+    def sure(self, solve: Solve) -> str | None:
+        return None if solve.confidence is None else f"{solve.confidence:.4f}"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Solve], search_term: str
@@ -67,6 +72,12 @@ class SolveAdmin(admin.ModelAdmin):
         return False
 
 
+class SettledByFilter(admin.BooleanFieldListFilter):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "whether staff decide"
+
+
 @admin.register(SolveReport)
 class SolveReportAdmin(admin.ModelAdmin):
     """Reports of wrong answers. Where the type has no labellers, staff look at the image and decide here."""
@@ -82,7 +93,7 @@ class SolveReportAdmin(admin.ModelAdmin):
         "refunded",
         "pk",
     )
-    list_filter = (DayFilter, "by_hand", "state")
+    list_filter = (DayFilter, ("by_hand", SettledByFilter), "state")
     search_fields = ("user",)
     search_help_text = "The whole user name, or the id of a solve."
     list_select_related = ("user", "solve")

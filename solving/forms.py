@@ -98,9 +98,17 @@ class PlaygroundForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         given = {name: cleaned.get(name) for name in hints.NAMES if cleaned.get(name)}
+        least, most = str(given.get("min_length", "")), str(given.get("max_length", ""))
+        if _is_number(least) and _is_number(most) and int(least) > int(most):
+            self.add_error("min_length", f"Shortest is {least} and Longest is {most}: turn them round.")
+            return cleaned
         try:
             cleaned["hints"] = hints.parse(given)
         except InvalidParameter as error:
             wrong = error.extensions["errors"][0]
             self.add_error(wrong["field"], f"{self.fields[wrong['field']].label} {wrong['message']}")
         return cleaned
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

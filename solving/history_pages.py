@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import spreadsheets
 from accounts.sessions import session_user
+from ml.selectors import available_types
 from solving.models import Solve
 
 PAGE = 50
@@ -29,7 +30,7 @@ COLUMNS = (
 class HistoryForm(forms.Form):
     """Filters; what is wrong is said at the field and narrows nothing."""
 
-    captcha_type = forms.CharField(required=False, label="Type", max_length=63)
+    captcha_type = forms.CharField(required=False, label="Type", max_length=63, widget=forms.Select)
     outcome = forms.ChoiceField(required=False, choices=[("", "any"), *Solve.Outcome.choices])
     day_from = forms.DateField(
         required=False, label="From", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
@@ -39,13 +40,22 @@ class HistoryForm(forms.Form):
     )
     before = forms.CharField(required=False, widget=forms.HiddenInput)
 
+    def __init__(self, data: QueryDict, *, user_id: int) -> None:
+        """Offers the types known now, and the one asked for: those that occur, only all rows could tell."""
+        super().__init__(data)
+        known = [one.slug for one in available_types(user_id)]
+        asked = data.get("captcha_type", "")
+        if asked and asked not in known:
+            known.append(asked)
+        self.fields["captcha_type"].widget.choices = [("", "any"), *((slug, slug) for slug in known)]
+
 
 @require_safe
 @login_required
 @never_cache
 def history(request: HttpRequest) -> HttpResponse:
     """Newest first, fifty at a time; the index that parts users holds the time too: all pages cost alike."""
-    form = HistoryForm(request.GET)
+    form = HistoryForm(request.GET, user_id=session_user(request).pk)
     chosen = _chosen(request, form).select_related("report")
     older = request.GET.get("before", "")
     last = (
@@ -73,7 +83,7 @@ def history(request: HttpRequest) -> HttpResponse:
 @never_cache
 def as_csv(request: HttpRequest) -> StreamingHttpResponse:
     """What the filters leave, all of it, a row at a time."""
-    rows = _in_pages(_chosen(request, HistoryForm(request.GET)))
+    rows = _in_pages(_chosen(request, HistoryForm(request.GET, user_id=session_user(request).pk)))
     response = StreamingHttpResponse(
         spreadsheets.lines(COLUMNS, rows), content_type="text/csv; charset=utf-8"
     )

@@ -27,6 +27,10 @@ def browser_of(user: User | None = None) -> Client:
     return client
 
 
+def limit(monkeypatch: pytest.MonkeyPatch, **rates: str) -> None:
+    monkeypatch.setattr(AddressThrottle, "THROTTLE_RATES", rates)
+
+
 @pytest.mark.django_db
 class TestSignUp:
     def test_the_accepted_policy_is_kept_with_version_and_time(self) -> None:
@@ -63,15 +67,33 @@ class TestSignUp:
         assert User.objects.count() == 1
 
     def test_too_many_are_a_page_that_says_when_to_come_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(AddressThrottle, "THROTTLE_RATES", {"sign_up": "1/hour"})
-        client = browser_of()
-        client.post("/accounts/sign-up/", {})
-        answer = client.post("/accounts/sign-up/", NEW)
+        monkeypatch.setattr(
+            AddressThrottle, "THROTTLE_RATES", {"sign_up": "1/hour", "sign_up_form": "9/hour"}
+        )
+        browser_of().post("/accounts/sign-up/", NEW)
+        answer = browser_of().post("/accounts/sign-up/", NEW | {"username": "b", "email": "b@example.org"})
+        page = answer.content.decode()
         assert answer.status_code == 429
         assert int(answer["Retry-After"]) > 3000
-        assert "Try again in" in answer.content.decode()
-        assert answer["X-Request-ID"] in answer.content.decode()
-        assert not User.objects.exists()
+        assert "Try again in about 60 minutes" in page
+        assert "charged" not in page
+        assert page.count("Too many requests") == 2  # the window's title and the page's
+        assert answer["X-Request-ID"] in page
+        assert User.objects.count() == 1
+
+    def test_forms_with_a_mistake_close_the_page_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            AddressThrottle, "THROTTLE_RATES", {"sign_up": "1/hour", "sign_up_form": "4/hour"}
+        )
+        client = browser_of()
+        for _ in range(3):
+            assert client.post("/accounts/sign-up/", NEW | {"password": "short"}).status_code == 400
+        assert client.post("/accounts/sign-up/", NEW).status_code == 302
+        monkeypatch.setattr(
+            AddressThrottle, "THROTTLE_RATES", {"sign_up": "9/hour", "sign_up_form": "4/hour"}
+        )
+        answer = browser_of().post("/accounts/sign-up/", NEW)
+        assert answer.status_code == 429  # each tells whether a name exists
 
 
 @pytest.mark.django_db
@@ -129,13 +151,17 @@ class TestKeys:
     def test_a_key_is_made_with_its_limits_and_shown_once(self, alice: User) -> None:
         client = browser_of(alice)
         asked = {"name": "ci", "scopes": ["solve"], "allowed_networks": "192.0.2.0/24", "daily_limit": "50"}
-        page = client.post("/accounts/keys/", asked).content.decode()
+        answer = client.post("/accounts/keys/", asked)
+        assert (answer.status_code, answer["Location"]) == (302, "/accounts/keys/")
+        assert not client.head("/accounts/keys/").content  # and takes nothing away
+        page = client.get("/accounts/keys/").content.decode()
         key = ApiKey.objects.get()
         assert (key.scopes, key.allowed_networks, key.daily_limit) == (["solve"], "192.0.2.0/24", 50)
         text = re.search(r'id="new-key">([0-9a-f]{32})<', page)
         assert text is not None
         assert api_keys.identify(text[1], address="192.0.2.9") == key
         assert text[1] not in client.get("/accounts/keys/").content.decode()
+        assert text[1] not in str(dict(client.session.items()))
 
     @pytest.mark.parametrize(
         "wrong",
@@ -158,6 +184,10 @@ class TestKeys:
 
 @pytest.mark.django_db
 class TestTheEnd:
+    def test_what_goes_is_counted_as_people_do(self, alice: User) -> None:
+        page = browser_of(alice).get("/accounts/delete/").content.decode()
+        assert "Deleted: 1 session." in page
+
     def test_the_account_goes_after_its_password(self, alice: User, outsider: User) -> None:
         client = browser_of(alice)
         wrong = client.post("/accounts/delete/", {"password": "guess"})

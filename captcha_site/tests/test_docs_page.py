@@ -27,6 +27,20 @@ def test_the_page_carries_no_script_and_no_style_of_its_own() -> None:
     assert "https://" not in html
 
 
+def test_it_has_the_sites_header_and_follows_the_colour_scheme(live_server: Any, page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{live_server.url}/api/docs/")
+    title = page.locator("#swagger-ui .title")
+    expect(title).to_be_visible()
+    expect(page.locator("body")).to_have_css("background-color", "rgb(18, 23, 29)")
+    bright = title.evaluate("one => getComputedStyle(one).color.match(/[0-9]+/g).every(part => part > 150)")
+    assert bright
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("html")).not_to_have_class("dark-mode")
+    page.get_by_role("link", name="Captcha Solving Service").click()
+    expect(page).to_have_url(f"{live_server.url}/")
+
+
 def test_a_request_is_tried_without_a_violation_of_the_policy(live_server: Any, page: Page) -> None:
     complaints: list[str] = []
     strangers: list[str] = []

@@ -11,6 +11,7 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticDevice
 from playwright.sync_api import expect
 
+from accounts import api_keys
 from accounts.mail import THREAD
 from accounts.models import Acceptance, ApiKey, User
 from captcha_site.tests.browsing import AXE, PASSWORD, TAGS, VIOLATIONS, MakeVisitor
@@ -112,7 +113,32 @@ def test_what_is_wrong_is_said_at_the_field(visit: MakeVisitor, ada: User) -> No
     expect(page.get_by_label("Shortest")).to_have_value("ten")
     expect(page.get_by_label("Shortest")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("Shortest")).to_have_accessible_error_message(re.compile("whole number"))
+    expect(page.locator("#problem")).to_have_text("Nothing was read: see what is said at the fields.")
+    expect(page.locator("#problem")).to_be_in_viewport()
+    expect(page.locator("#result")).to_be_hidden()
+    page.get_by_label("Shortest").fill("5")
+    page.get_by_label("Longest").fill("2")
+    page.get_by_label("Picture").set_input_files(
+        {"name": "a.tif", "mimeType": "image/tiff", "buffer": b"II*\0 no browser shows it"}
+    )
+    expect(page.get_by_alt_text("The chosen picture")).to_be_hidden()
+    page.get_by_role("button", name="Read it", exact=True).click()
+    expect(page.locator("#error-min_length")).to_contain_text("Shortest is 5 and Longest is 2")
     assert not Solve.objects.exists()
+
+
+def test_a_phone_shows_what_ends_a_key_or_a_log_in(visit: MakeVisitor, ada: User) -> None:
+    api_keys.create(user=ada, name="nightly tests of the shop", allowed_networks=["192.0.2.0/24"])
+    visit().log_in("ada")
+    phone = visit(viewport={"width": 390, "height": 800})
+    phone.log_in("ada")
+    page = phone.page
+    for address, button in (("/accounts/keys/", "Revoke"), ("/accounts/sessions/", "End the log-in")):
+        page.goto(address)
+        place = page.get_by_role("button", name=button).bounding_box()
+        assert place is not None
+        assert place["x"] + place["width"] < 380
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_key_is_shown_once_and_revoked(visit: MakeVisitor, ada: User) -> None:
@@ -125,7 +151,12 @@ def test_a_key_is_shown_once_and_revoked(visit: MakeVisitor, ada: User) -> None:
     shown = page.locator("#new-key")
     expect(shown).to_have_text(re.compile("^[0-9a-f]{32}$"))
     assert ApiKey.objects.get().prefix == shown.inner_text()[:6]
-    page.goto("/accounts/keys/")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == shown.inner_text()
+    page.reload()  # sends no form again
+    assert ApiKey.objects.count() == 1
     expect(shown).to_have_count(0)
     page.get_by_role("button", name="Revoke nightly tests").click()
     expect(page.get_by_text("The key is revoked")).to_be_visible()

@@ -54,6 +54,14 @@ def test_an_unknown_address_elsewhere_is_a_page_for_browsers_and_json_for_progra
     assert (answer.status_code, answer.json()) == (404, {"detail": "There is nothing at this address."})
 
 
+@pytest.mark.parametrize("path", ["/accounts/data/export", "/labeling/shop/datasets/train"])
+def test_an_address_that_takes_forms_alone_is_a_page_with_a_way_back(path: str) -> None:
+    page = Client().get(path, headers={"accept": "text/html"})
+    assert (page.status_code, page["Allow"]) == (405, "POST")
+    assert 'href="/accounts/"' in page.content.decode()
+    assert Client().get(path).content == b""
+
+
 def fail(*args: Any) -> None:
     raise KeyError("a secret of ours")
 

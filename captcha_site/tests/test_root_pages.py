@@ -41,6 +41,7 @@ def test_without_a_model_nothing_is_offered_to_be_read(client: Client, db: None)
 
 def test_pages_carry_the_strict_headers(client: Client) -> None:
     answer = client.get("/info", headers=BROWSER)
+    assert "<title>Commands – Captcha Solving Service</title>" in answer.content.decode()
     assert "unsafe" not in answer["Content-Security-Policy"]
     assert "default-src 'none'" in answer["Content-Security-Policy"]
     assert answer["X-Frame-Options"] == "DENY"

@@ -141,6 +141,23 @@ def test_what_stands_in_the_way_of_a_crawl_is_said_before_it_begins(
     assert not JobRun.objects.exists()
 
 
+def test_a_source_is_saved_with_what_it_still_lacks(client_of_boss: Client, make_source: MakeSource) -> None:
+    source = make_source(**CONSTANT)
+    address = reverse("admin:crawl_captchasource_change", args=[source.pk])
+    page = client_of_boss.get(address)
+    assert 'values: {"agree": "yes"}' in page.content.decode()
+    initial = page.context["adminform"].form.initial
+    given = {name: value for name, value in initial.items() if value is not None and value != []}
+    given |= {"hosts": "img.example.org", "consent_fields": "", "authorised_until": ""}
+    refused = client_of_boss.post(address, given).content.decode()
+    assert "such as [&quot;img.example.org&quot;]" in refused
+    saved = client_of_boss.post(address, given | {"hosts": ""}, follow=True).content.decode()
+    assert "does not say until when it is authorised" in saved
+    assert "Fill in &quot;Authorised until&quot;" in saved
+    source.refresh_from_db()
+    assert (source.hosts, source.consent_fields, source.authorised_until) == ([], {}, None)
+
+
 def test_sources_go_out_as_a_file_and_come_in_again(client_of_boss: Client, make_source: MakeSource) -> None:
     source = make_source("/consent/sums/", image="img", consent_fields={"a": "b"}, daily_at="03:30", count=7)
     exported = client_of_boss.post(

@@ -90,6 +90,10 @@ def test_images_are_labelled_with_the_keyboard_alone(
     for number in range(12):
         person.type(f"ab{number}")
     person.shows("empty")
+    for useless in ("#stage", "#text", "[data-action=accept]", "[data-action=larger]"):
+        expect(person.page.locator(useless)).to_be_hidden()
+    expect(person.page.get_by_role("link", name="All types").last).to_be_visible()
+    expect(person.page.get_by_role("button", name="Undo")).to_be_visible()
     person.all_saved()
     assert texts() == [f"AB{number}" for number in range(12)]
     samples = [label.sample.priority for label in Label.objects.order_by("id").select_related("sample")]
@@ -114,6 +118,45 @@ def test_a_prediction_is_accepted_with_one_key_and_shows_how_sure_it_is(
     person.all_saved()
     label = Label.objects.get()
     assert (label.text, label.mode, label.prefill_changed) == ("ABC", "verify", False)
+
+
+def test_typing_replaces_a_prediction_and_an_arrow_edits_it(
+    at_the_page: Callable[[Any], Labeller], ada: Any, make_sample: MakeSample
+) -> None:
+    for number in range(3):
+        make_sample(priority=number, confidence=0.6, prediction="ABC", characters=[0.9, 0.9, 0.5])
+    person = at_the_page(ada)
+    page = person.open("verify")
+    expect(page.locator("#text")).to_have_value("ABC")
+    page.get_by_role("button", name="Larger").click()  # and the prediction is still selected
+    person.type("XY")
+    expect(page.locator("#text")).to_have_value("ABC")
+    page.keyboard.press("End")
+    person.type("D")
+    expect(page.locator("#text")).to_have_value("ABC")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    person.type("Z1")
+    person.all_saved()
+    assert texts() == ["XY", "ABCD", "Z1"]
+
+
+def test_what_was_typed_is_gone_on_with_and_not_selected_away(
+    at_the_page: Callable[[Any], Labeller], ada: Any, make_sample: MakeSample
+) -> None:
+    for number in range(2):
+        make_sample(priority=number, confidence=0.6, prediction="ABC", characters=[0.9, 0.9, 0.5])
+    person = at_the_page(ada)
+    page = person.open("verify")
+    expect(page.locator("#text")).to_have_value("ABC")
+    page.keyboard.type("X")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator("#text")).to_have_value("ABC")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#text")).to_have_value("X")
+    person.type("Y")
+    person.all_saved()
+    assert texts() == ["XY"]
 
 
 def test_undo_brings_the_image_and_the_text_back(

@@ -96,6 +96,13 @@ def test_training_freezes_and_starts_one_run_at_a_time(boss: Any, make_sample: M
     assert JobRun.objects.count() == 1
 
 
+def test_with_nothing_agreed_the_page_says_why_it_cannot_train(boss: Any, make_sample: MakeSample) -> None:
+    make_sample("AB")
+    page = said(browser_of(boss))
+    assert "Nothing can be trained yet: no image has an agreed text." in page
+    assert "Lengths" not in page
+
+
 def test_without_an_interpreter_the_page_shows_what_to_type(
     boss: Any, make_sample: MakeSample, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

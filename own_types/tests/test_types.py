@@ -52,6 +52,18 @@ class TestOpening:
         assert said in str(answer.context["form"].errors[field])
         assert not CaptchaType.objects.exists()
 
+    def test_the_price_of_a_training_is_said_before_anything_is_labelled(
+        self, ada: User, settings: Any
+    ) -> None:
+        settings.TRAINING_PRICE = 37
+        ada.credit_account.refresh_from_db()
+        balance = ada.credit_account.balance
+        said = browser_of(ada).get(ADDRESS).content.decode()
+        assert "Each training costs 37 credits" in said
+        assert f"You have {balance} credit" in said
+        page = browser_of(ada).post(ADDRESS, FORM, follow=True).content.decode()
+        assert f"A training will cost 37 credits of your {balance}" in page
+
     def test_two_customers_may_choose_one_name_and_learn_nothing(self, ada: User, eve: User) -> None:
         for user in (ada, eve):
             assert browser_of(user).post(ADDRESS, FORM).status_code == 302

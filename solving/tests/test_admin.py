@@ -1,5 +1,6 @@
 """The history in the admin: shown to staff with the permission, changed by nobody."""
 
+import re
 from typing import Any
 
 import pytest
@@ -34,6 +35,11 @@ def test_the_newest_come_first_with_their_user(admin: Client, caller: Caller, so
     html = admin.get(reverse(LIST)).content.decode()
     assert "ada" in html
     assert html.index("refused") < html.index("2KXQE")
+    assert re.search(r'field-sure">[01]\.\d{4}<', html)
+    assert re.search(r"field-created[^>]*>(<a[^>]*>)?\d{4}-\d\d-\d\d \d\d:\d\d UTC<", html)
+    assert (
+        "whether staff decide" in admin.get(reverse("admin:solving_solvereport_changelist")).content.decode()
+    )
 
 
 def test_a_deleted_users_solves_stay_without_a_name(admin: Client, user: User, solve: Solve) -> None:

@@ -185,6 +185,9 @@ class TestHistory:
         assert [row.reason for row in refused.context["rows"]] == ["too dark"]
         assert not client.get("/accounts/history/", {"day_to": "2001-01-01"}).context["rows"]
         assert len(client.get("/accounts/history/", {"captcha_type": "captcha_type_a"}).context["rows"]) == 1
+        page = client.get("/accounts/history/", {"captcha_type": "gone"}).content.decode()
+        assert '<option value="captcha_type_a">' in page
+        assert '<option value="gone" selected>' in page
         wrong = client.get("/accounts/history/", {"day_from": "yesterday", "before": "9" * 30})
         assert "Enter a valid date" in wrong.content.decode()
 

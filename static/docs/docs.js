@@ -1,5 +1,11 @@
 "use strict";
 
+// Swagger UI has a dark look of its own, which goes by a class.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+
 const page = document.getElementById("swagger-ui");
 
 SwaggerUIBundle({

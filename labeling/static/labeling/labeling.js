@@ -211,6 +211,12 @@ function show(state, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// Where nothing is left, what is of use with an image alone goes, and what comes next is named.
+function showEmpty(empty) {
+  root.classList.toggle("nothing", empty);
+  find("onward").hidden = !empty;
+}
+
 function showFigures() {
   find("waiting").textContent = outbox.waiting;
   if (progress.total) find("done").textContent = `${progress.done + doneHere} of ${progress.total}`;
@@ -310,6 +316,7 @@ const single = {
   exhausted: false,
   history: [], // the latest saves, newest last: { item, save_id, assignment, text, kind }
   shownAt: 0,
+  presented: undefined, // the item that was shown last
   field: find("text"),
   lookAgain: 0,
 
@@ -348,6 +355,9 @@ const single = {
     const item = this.item;
     find("others").hidden = true;
     this.judging = undefined;
+    const fresh = this.presented !== item;
+    this.presented = item;
+    showEmpty(item === undefined && this.exhausted);
     document.querySelector('[data-action="reload"]').hidden = !(item === undefined && this.exhausted) && !item?.failed;
     if (item === undefined) {
       find("stage").replaceChildren();
@@ -361,7 +371,11 @@ const single = {
     scale(item, STAGE_HEIGHT, find("stage").clientWidth);
     find("stage").replaceChildren(item.image);
     this.reported(item.reported);
-    this.field.value = store.get(`draft/${item.key}`) ?? item.said?.text ?? (item.said ? "" : item.prefill);
+    const own = store.get(`draft/${item.key}`) ?? item.said?.text ?? (item.said ? "" : undefined);
+    this.field.value = own ?? item.prefill;
+    // Typing replaces a prediction; what somebody wrote is gone on with at its end.
+    if (fresh && own === undefined) this.field.select();
+    else if (fresh) this.field.setSelectionRange(this.field.value.length, this.field.value.length);
     this.edited();
     if (item.failed) show("failed", "The image could not be loaded.");
     else if (item.lost) show("lost", item.lost);
@@ -378,7 +392,6 @@ const single = {
   },
   focus() {
     if (!document.querySelector("dialog[open]") && document.activeElement !== this.field) this.field.focus();
-    this.field.setSelectionRange(this.field.value.length, this.field.value.length);
   },
   decoded(item) {
     if (item === this.item && item.failed) this.present();
@@ -485,6 +498,7 @@ const single = {
   },
   clear() {
     this.field.value = this.field.value ? "" : (this.item?.prefill ?? "");
+    this.field.select();
     this.typed();
   },
   answered(entry, outcome) {
@@ -608,6 +622,7 @@ const grid = {
     this.tiles = tiles;
     this.place = 0;
     this.shownAt = performance.now();
+    showEmpty(!tiles.length);
     find("tiles").replaceChildren(...tiles.map((tile, place) => this.element(tile, place)));
     this.resize();
     document.querySelector('[data-action="reload"]').hidden = tiles.length > 0;

@@ -5,6 +5,7 @@ const form = document.getElementById("playground");
 const field = form.elements.image;
 const drop = document.getElementById("drop");
 const preview = document.getElementById("preview");
+const problem = document.getElementById("problem");
 
 field.addEventListener("change", showPreview);
 
@@ -23,7 +24,11 @@ for (const name of ["dragover", "dragleave", "drop"]) {
   });
 }
 
+preview.addEventListener("load", () => (preview.hidden = false));
+preview.addEventListener("error", () => (preview.hidden = true)); // such as a TIFF: what it is, the answer says
+
 form.addEventListener("submit", () => {
+  problem.hidden = true;
   for (const place of form.querySelectorAll("[id^=error-]")) place.replaceChildren();
   for (const one of form.querySelectorAll("[aria-invalid]")) one.removeAttribute("aria-invalid");
 });
@@ -37,6 +42,12 @@ form.addEventListener("answered", (event) => {
     wrong.setAttribute("aria-invalid", "true");
     wrong.setAttribute("aria-errormessage", `error-${name}`);
     wrong.closest("details")?.setAttribute("open", "");
+  }
+  const refused = answer.querySelector("[data-refused]");
+  if (refused) { // said above the fields that it is about, and not below them all
+    problem.textContent = refused.textContent;
+    problem.hidden = false;
+    answer.hidden = true;
   }
   form.querySelector("[aria-invalid]")?.focus();
   const balance = answer.querySelector("[data-balance]");
@@ -58,7 +69,6 @@ function showPreview() {
   const reader = new FileReader(); // the policy allows data: and no blob:
   reader.addEventListener("load", () => {
     preview.src = reader.result;
-    preview.hidden = false;
   });
   reader.readAsDataURL(file);
 }
