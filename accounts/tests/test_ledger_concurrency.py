@@ -77,7 +77,7 @@ def test_all_ways_to_change_a_balance_at_once(make_user: MakeUser) -> None:
                 elif kind == 1:
                     total -= 2 * credits.charge_each(account_id=account_id, price=2, references=["a", "b"])[0]
                 elif kind == 2:
-                    credits.refund(account_id=account_id, amount=1, reference="")
+                    credits.refund(account_id=account_id, amount=1, reference=f"refund {number} {turn}")
                     total += 1
                 else:
                     credits.grant(user=user, amount=-2, reason="taken", actor="root")

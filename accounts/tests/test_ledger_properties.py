@@ -71,7 +71,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(user=users, amount=AMOUNTS)
     def refund(self, user: User, amount: int) -> None:
-        credits.refund(account_id=user.credit_account.pk, amount=amount, reference="")
+        reference = f"refund {LedgerEntry.objects.count()}"  # each is given once
+        credits.refund(account_id=user.credit_account.pk, amount=amount, reference=reference)
         self.expected[user.credit_account.pk] += amount
 
     @rule(user=consumes(users))
