@@ -6,10 +6,11 @@ from unittest.mock import Mock
 
 import pytest
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError
-from django.test import Client
+from django.test import Client, RequestFactory
 from rest_framework import exceptions
 from rest_framework.test import APIRequestFactory
 
+from accounts.errors import TooManyRequests
 from captcha_site import problems, views
 from solving.errors import InvalidParameter
 from solving.tests.conftest import assert_problem
@@ -60,6 +61,17 @@ def test_an_address_that_takes_forms_alone_is_a_page_with_a_way_back(path: str) 
     assert (page.status_code, page["Allow"]) == (405, "POST")
     assert 'href="/accounts/"' in page.content.decode()
     assert Client().get(path).content == b""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(5, "in a minute"), (3541, "in about 60 minutes"), (86400, "in about 24 hours")],
+)
+def test_a_page_says_when_to_come_back_as_people_do(seconds: int, said: str) -> None:
+    request = RequestFactory().get("/try", headers={"accept": "text/html"})
+    answer = problems.domain_error(request, TooManyRequests(seconds))
+    assert answer is not None
+    assert f"Try again {said};" in answer.content.decode()
 
 
 def fail(*args: Any) -> None:
