@@ -123,7 +123,7 @@ def test_an_account_takes_its_types_along(ada: User, eve: User, served: CaptchaT
     account = ada.credit_account
     other = opened(eve)
     page = browser_of(ada).get("/accounts/delete/").content.decode()
-    assert "1 captcha types" in page
+    assert "1 captcha type" in page
     assert browser_of(ada).post("/accounts/delete/", {"password": PASSWORD}).status_code == 302
     assert list(CaptchaType.objects.filter(owner__isnull=False)) == [other]
     assert files() == []
