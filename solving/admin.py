@@ -54,13 +54,7 @@ class SolveAdmin(admin.ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Solve], search_term: str
     ) -> tuple[QuerySet[Solve], bool]:
         """By exact name or id: a substring would read the whole history."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        wanted = Q(user__in=ids_of_user_named(term))
-        if term.isascii() and term.isdigit() and int(term[:20]) <= MAX_ID:
-            wanted |= Q(pk=int(term))
-        return queryset.filter(wanted), False
+        return queryset.filter(_of_user_or_id(search_term.strip())), False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -70,6 +64,16 @@ class SolveAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Solve | None = None) -> bool:
         return False
+
+
+def _of_user_or_id(term: str) -> Q:
+    """What bears the id, or belongs to the user of that whole name; everything for an empty term."""
+    if not term:
+        return Q()
+    wanted = Q(user__in=ids_of_user_named(term))
+    if term.isascii() and term.isdigit() and int(term[:20]) <= MAX_ID:
+        wanted |= Q(pk=int(term))
+    return wanted
 
 
 class SettledByFilter(admin.BooleanFieldListFilter):
@@ -121,13 +125,7 @@ class SolveReportAdmin(admin.ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[SolveReport], search_term: str
     ) -> tuple[QuerySet[SolveReport], bool]:
         """By exact name or id: a look at each answer would read the history along with the reports."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        wanted = Q(user__in=ids_of_user_named(term))
-        if term.isascii() and term.isdigit() and int(term[:20]) <= MAX_ID:
-            wanted |= Q(pk=int(term))
-        return queryset.filter(wanted), False
+        return queryset.filter(_of_user_or_id(search_term.strip())), False
 
     @admin.display(description="answered")
     def answer(self, report: SolveReport) -> str:
