@@ -74,14 +74,19 @@ def claim(
     session: uuid.UUID,
     mode: str,
     count: int = AT_ONCE,
+    left: uuid.UUID | None = None,
     chance: random.Random | None = None,
 ) -> list[Item]:
     """The next images for one open page, leased to it.
+
+    `left` is the page of the same person that was left for this one, and gives back what it holds first.
 
     Raises:
         NotMember, Paused
     """
     join(captcha_type=captcha_type, person=person)
+    if left is not None:
+        release(person=person, session=left)
     count = max(1, min(count, GRID_TILES if mode == Mode.GRID else AT_ONCE))
     chance = chance or random.SystemRandom()
     samples = _lease(captcha_type, person, session, mode, count)

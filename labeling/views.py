@@ -101,14 +101,13 @@ def label(request: HttpRequest, slug: str) -> HttpResponse:
 def claim(request: HttpRequest, captcha_type: CaptchaType, body: dict[str, Any]) -> HttpResponse:
     mode = _one_of(body, "mode", (Mode.TYPE, Mode.VERIFY, Mode.GRID, Mode.DISAGREEMENT))
     refresh_predictions(captcha_type=captcha_type)
-    if body.get("left") is not None:
-        queue.release(person=request.user, session=_uuid(body, "left"))
     items = queue.claim(
         captcha_type=captcha_type,
         person=request.user,
         session=_uuid(body, "session"),
         mode=mode,
         count=_number(body, "count", queue.AT_ONCE),
+        left=_uuid(body, "left") if body.get("left") is not None else None,
     )
     progress = selectors.progress(captcha_type, request.user)
     return JsonResponse({"items": [asdict(item) for item in items], "progress": progress.as_dict()})
